@@ -1,0 +1,38 @@
+"""One structured log format for every process: a line a record, `key=value` fields in front.
+
+    2026-01-31T12:00:00.123Z INFO  replica-1 podling.controlplane.replica: became leader term=4
+
+The process's name stands in every line, so that the logs of a cluster can be merged and sorted.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+class LineFormatter(logging.Formatter):
+    """Prints a record as one line (and the lines of its traceback, if it has one)."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        text = (
+            f"{when.removesuffix('+00:00')}Z {record.levelname:<7} {self._process} "
+            f"{record.name}: {record.getMessage()}"
+        )
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+def configure(process: str, level: str = "INFO") -> None:
+    """Send all logging of this process to standard error as lines of `LineFormatter`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.getLogger("aiohttp.access").setLevel("WARNING")

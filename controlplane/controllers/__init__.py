@@ -1,0 +1,1 @@
+"""The control loops: level-triggered, key in, plan, act, status."""

@@ -1,0 +1,1 @@
+"""The MVCC key-value store behind the etcd v3 API."""

@@ -1,0 +1,1 @@
+"""Starts a cluster on this machine: fork server, processes, certificates and files."""

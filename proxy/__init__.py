@@ -1,0 +1,1 @@
+"""What makes services reachable from a node: `services` balances connections, `dns` names them."""

@@ -1,0 +1,1 @@
+"""Balances connections to Services over their ready endpoints."""
