@@ -123,7 +123,7 @@ class Watch(Protocol):
     def __aiter__(self) -> AsyncIterator[WatchBatch]: ...
 
     async def request_progress(self) -> None:
-        """Ask for a batch, without events if need be, whose revision is at least the store's now."""
+        """Ask for a batch, empty if need be, whose revision is at least the store's now."""
 
     async def close(self) -> None: ...
 
