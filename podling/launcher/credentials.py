@@ -1,0 +1,105 @@
+"""The identities of a cluster: which certificates there are, and the administrator's kubeconfig."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from podling.aiokit.clock import WallClock
+from podling.launcher.certificates import Authority, Subject
+from podling.launcher.cluster_file import Cluster, write_private
+from podling.launcher.layout import Layout
+
+ADMIN = "admin"
+SCHEDULER = "scheduler"
+CONTROLLERS = "controller-manager"
+KUBELET_CLIENT = "apiserver-kubelet-client"
+MASTERS = "system:masters"
+REPLICAS = "podling:replicas"
+
+API_HOST_NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+
+
+class CredentialsError(Exception):
+    """The cluster's certificate authority cannot be used; the text says what to do."""
+
+
+def ensure(layout: Layout, cluster: Cluster, clock: WallClock) -> None:
+    """Write every certificate that is missing, and the kubeconfig; keep those that are there."""
+    authority = _authority(layout, clock)
+    for name, subject in _identities(cluster):
+        certificate, key = layout.certificate(name), layout.key(name)
+        if not (certificate.exists() and key.exists()):
+            authority.issue(subject, certificate, key)
+    if not layout.kubeconfig.exists():
+        write_private(layout.kubeconfig, yaml.safe_dump(_kubeconfig(layout, cluster)))
+
+
+def _authority(layout: Layout, clock: WallClock) -> Authority:
+    certificate, key = layout.certificate("ca"), layout.key("ca")
+    if not certificate.exists() and not key.exists():
+        authority = Authority.create("podling-ca", clock)
+        authority.save(certificate, key)
+        return authority
+    try:
+        return Authority.load(certificate, key, clock)
+    except (OSError, ValueError) as error:
+        raise CredentialsError(
+            f"the cluster's certificate authority in {layout.pki} is damaged ({error}): restore "
+            f"{certificate.name} and {key.name}, or start anew with: podling down --purge"
+        ) from error
+
+
+def _identities(cluster: Cluster) -> Iterator[tuple[str, Subject]]:
+    yield ADMIN, Subject("kubernetes-admin", [MASTERS])
+    yield SCHEDULER, Subject("system:kube-scheduler")
+    yield CONTROLLERS, Subject("system:kube-controller-manager")
+    yield KUBELET_CLIENT, Subject("kube-apiserver-kubelet-client", [MASTERS])
+    for replica in cluster.replicas:
+        addresses = [replica.address, cluster.api_address, "127.0.0.1"]
+        names = [replica.name, *API_HOST_NAMES]
+        yield replica.name, Subject(replica.name, [REPLICAS], addresses, names)
+    for node in cluster.nodes:
+        yield (
+            node.name,
+            Subject(f"system:node:{node.name}", ["system:nodes"], [node.address], [node.name]),
+        )
+
+
+def _kubeconfig(layout: Layout, cluster: Cluster) -> dict[str, object]:
+    def path(file: Path) -> str:
+        # Relative paths in a kubeconfig are meant from its own folder, so D can be moved.
+        return str(file.relative_to(layout.root))
+
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "podling",
+                "cluster": {
+                    "server": cluster.api_url,
+                    "certificate-authority": path(layout.certificate("ca")),
+                },
+            }
+        ],
+        "users": [
+            {
+                "name": "podling-admin",
+                "user": {
+                    "client-certificate": path(layout.certificate(ADMIN)),
+                    "client-key": path(layout.key(ADMIN)),
+                },
+            }
+        ],
+        "contexts": [
+            {"name": "podling", "context": {"cluster": "podling", "user": "podling-admin"}}
+        ],
+        "current-context": "podling",
+    }

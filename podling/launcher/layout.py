@@ -1,0 +1,85 @@
+"""Where everything of one cluster lives: one folder, by default `~/.podling`.
+
+cluster.yaml                 the launcher's one truth: replicas, nodes, addresses, ports
+kubeconfig                   the administrator's, for kubectl and every other client
+pki/ca.crt, pki/ca.key       the cluster's own certificate authority
+pki/NAME.crt, pki/NAME.key   one certificate for each identity
+data/NAME/                   a replica's log and snapshots; a node's pods and their state
+logs/NAME.log                what each process says
+run/NAME.lock                held by the running process, holds its pid
+run/*.sock                   sockets between processes of this machine
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+SOCKET_PATH_MAX = 107
+"""Bytes of a Unix socket's path (unix(7): sun_path holds 108 with its final zero)."""
+
+
+class DirectoryError(Exception):
+    """The folder cannot hold a cluster; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of the cluster in `root`, which is absolute."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path) -> "Layout":
+        return cls(Path(os.path.abspath(root.expanduser())))
+
+    @property
+    def cluster_file(self) -> Path:
+        return self.root / "cluster.yaml"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    def certificate(self, name: str) -> Path:
+        return self.pki / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        return self.pki / f"{name}.key"
+
+    def data(self, name: str) -> Path:
+        return self.root / "data" / name
+
+    def log(self, name: str) -> Path:
+        return self.root / "logs" / f"{name}.log"
+
+    def lock(self, name: str) -> Path:
+        return self.root / "run" / f"{name}.lock"
+
+    def socket(self, name: str) -> Path:
+        """The socket as its server names it: relative, because every process runs in `root`.
+
+        A Unix socket's path is short by law, and a test's temporary folder is not.
+        """
+        return Path("run") / f"{name}.sock"
+
+    def reach(self, name: str) -> str:
+        """The same socket as a process with another working directory reaches it."""
+        absolute = str(self.root / self.socket(name))
+        path = min(absolute, os.path.relpath(absolute), key=len)
+        if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+            raise DirectoryError(
+                f"the path {absolute} is too long for a socket; use a shorter --dir"
+            )
+        return path
+
+    def create(self) -> None:
+        """Make the folders, readable by their owner only."""
+        try:
+            for folder in (self.root, self.pki, *(self.root / n for n in ("data", "logs", "run"))):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise DirectoryError(f"cannot make {error.filename}: {error.strerror}") from error

@@ -1,0 +1,245 @@
+"""One cluster on this machine: make it, start what is missing, stop it.
+
+Blocking code, because it is the command line's: it starts processes and waits for conditions.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from podling.aiokit import ids
+from podling.aiokit.clock import WallClock
+from podling.launcher import (
+    addresses,
+    cluster_file,
+    credentials,
+    fork_client,
+    inheritance,
+    process_lock,
+)
+from podling.launcher.api_probe import ApiProbe, ProbeError
+from podling.launcher.cluster_file import Cluster
+from podling.launcher.layout import Layout
+from podling.launcher.waiting import WaitedInVain, wait_for
+
+LOG_TAIL_LINES = 15
+FORK_SERVER_SECONDS = 30.0
+PROBE_SECONDS = 2.0
+TERM_SECONDS = 10.0
+KILL_SECONDS = 5.0
+
+
+class ClusterError(Exception):
+    """It did not work; the text says what, and where the log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a cluster is made where there is none yet."""
+
+    replicas: int = 3
+    nodes: int = 3
+    timings: str = "local"
+
+
+class LocalCluster:
+    """The cluster whose files are in `layout`; `say` is told what is being done."""
+
+    def __init__(
+        self, layout: Layout, clock: WallClock, dice: random.Random, say: Callable[[str], None]
+    ) -> None:
+        self.layout = layout
+        self._clock = clock
+        self._dice = dice
+        self._say = say
+        self._fork = fork_client.ForkClient(layout)
+
+    def load(self) -> Cluster:
+        return cluster_file.load(self.layout.cluster_file)
+
+    def pid(self, name: str) -> int | None:
+        """The running process of that name."""
+        holder = process_lock.holder(self.layout.lock(name))
+        return None if holder is None else holder.pid
+
+    def up(self, wanted: Wanted, timeout: float) -> Cluster:
+        """Make the cluster if there is none, start what does not run, return when all is Ready."""
+        self.layout.create()
+        with self._one_at_a_time(), ThreadPoolExecutor(1) as background:
+            cluster, listener = self._load_or_design(wanted)
+            # The fork server imports for a while; meanwhile certificates are made.
+            certificates = background.submit(credentials.ensure, self.layout, cluster, self._clock)
+            self._start_fork_server(cluster, listener)
+            certificates.result()
+            missing = [name for name in cluster.process_names if self.pid(name) is None]
+            if missing:
+                self._say(f"starting {', '.join(missing)}")
+            started = {name: self._fork.start(name) for name in missing}
+            self._wait_ready(cluster, started, timeout)
+        return cluster
+
+    def start(self, name: str) -> int:
+        """Start one process of a cluster that is up; returns its pid."""
+        return self._fork.start(name)
+
+    def down(self, *, purge: bool) -> None:
+        """Stop every process, pods first; `purge` then forgets everything the cluster knew."""
+        if not (self.layout.root / "run").exists():
+            return
+        with self._one_at_a_time():
+            running = self._running()
+            nodes = [name for name in running if name.startswith("node-")]
+            self._say("stopping the nodes and their pods")
+            self._stop(nodes)
+            self._say("stopping the replicas")
+            self._stop([name for name in running if name not in (*nodes, fork_client.NAME)])
+            self._stop([fork_client.NAME])
+            if purge:
+                self._say(f"removing {self.layout.root}")
+                self._purge()
+
+    def _running(self) -> list[str]:
+        """The cluster's processes, found without `cluster.yaml`, which may be damaged."""
+        locks = (self.layout.root / "run").glob("*.lock")
+        return [path.stem for path in locks if process_lock.holder(path) is not None]
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Two `up` or `down` at once wait for each other."""
+        with (self.layout.root / "run" / "launcher.busy").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _load_or_design(self, wanted: Wanted) -> tuple[Cluster, socket.socket | None]:
+        if self.layout.cluster_file.exists():
+            return self.load(), None
+        self._say(f"making a cluster in {self.layout.root}")
+        cluster, listener = addresses.design(
+            wanted.replicas, wanted.nodes, wanted.timings, self._dice, ids.random_u64
+        )
+        cluster_file.save(cluster, self.layout.cluster_file)
+        return cluster, listener
+
+    def _start_fork_server(self, cluster: Cluster, listener: socket.socket | None) -> None:
+        if self.pid(fork_client.NAME) is not None and self._fork.answers():
+            return
+        if listener is None:
+            listener = self._inherit_listener(cluster) or addresses.listen(cluster)
+        with listener:
+            process = subprocess.Popen(
+                fork_server_command(self.layout, listener.fileno()),
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        log = self.layout.log(fork_client.NAME)
+        wait_for(
+            lambda: self._fork.answers() or process.poll() is not None,
+            FORK_SERVER_SECONDS,
+            lambda: f"the fork server to answer; its log is {log}",
+        )
+        if process.poll() is not None:
+            raise ClusterError(f"the fork server ended at once:\n{self._tail(fork_client.NAME)}")
+
+    def _inherit_listener(self, cluster: Cluster) -> socket.socket | None:
+        """The API listener from a replica that still runs, where the fork server was killed."""
+        for replica in cluster.replicas:
+            holder = process_lock.holder(self.layout.lock(replica.name))
+            if holder is not None and holder.listener is not None:
+                return inheritance.take_socket(holder.pid, holder.listener)
+        return None
+
+    def _wait_ready(self, cluster: Cluster, started: Mapping[str, int], timeout: float) -> None:
+        probe = ApiProbe.of(self.layout)
+        waiting_for = ""
+
+        def ready() -> bool:
+            nonlocal waiting_for
+            self._check_alive(started)
+            try:
+                for replica in cluster.replicas:
+                    probe.get(replica.address, replica.api_port, "/readyz", PROBE_SECONDS)
+                nodes = probe.get_json(
+                    cluster.api_address, cluster.api_port, "/api/v1/nodes", PROBE_SECONDS
+                )
+            except ProbeError as error:
+                waiting_for = str(error)
+                return False
+            missing = {node.name for node in cluster.nodes} - ready_nodes(nodes)
+            waiting_for = f"{', '.join(sorted(missing))} to be Ready"
+            return not missing
+
+        self._say("waiting until all is Ready")
+        logs = self.layout.log("*")
+        try:
+            wait_for(ready, timeout, lambda: f"{waiting_for}; the logs are {logs}")
+        except WaitedInVain as error:
+            raise ClusterError(str(error)) from None
+
+    def _check_alive(self, started: Mapping[str, int]) -> None:
+        for name, pid in started.items():
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                raise ClusterError(f"{name} ended at once:\n{self._tail(name)}") from None
+
+    def _stop(self, names: Sequence[str]) -> None:
+        """SIGTERM, then SIGKILL for whoever is still there."""
+        for number, patience in (
+            (signal.SIGTERM, TERM_SECONDS),
+            (signal.SIGKILL, KILL_SECONDS),
+        ):
+            for name in names:
+                if (pid := self.pid(name)) is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                        os.kill(pid, signal.SIGCONT)  # a paused process hears nothing else
+            with contextlib.suppress(WaitedInVain):
+                wait_for(
+                    lambda: all(self.pid(name) is None for name in names),
+                    patience,
+                    lambda: f"{', '.join(names)} to end",
+                )
+                return
+        raise ClusterError(f"some of {', '.join(names)} do not end, even when killed")
+
+    def _purge(self) -> None:
+        for name in ("data", "logs", "pki", "run"):
+            shutil.rmtree(self.layout.root / name, ignore_errors=True)
+        for file in (self.layout.kubeconfig, self.layout.cluster_file):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may hold files of somebody else's
+            self.layout.root.rmdir()
+
+    def _tail(self, name: str) -> str:
+        path = self.layout.log(name)
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return "\n".join([*lines[-LOG_TAIL_LINES:], f"(the whole log: {path})"])
+
+
+def fork_server_command(layout: Layout, listener: int) -> list[str]:
+    """Isolated from the user's PYTHON* variables, so that byte-code is used and kept."""
+    module = "podling.launcher.processes"
+    return [sys.executable, "-I", "-m", module, str(layout.root), str(listener)]
+
+
+def ready_nodes(node_list: Any) -> set[str]:
+    """The names of the nodes in a NodeList whose Ready condition is True."""
+    return {
+        item["metadata"]["name"]
+        for item in node_list["items"]
+        for condition in item.get("status", {}).get("conditions", ())
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
