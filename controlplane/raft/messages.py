@@ -1,0 +1,180 @@
+"""The data of the protocol: log entries, durable state, and what members say to each other.
+
+Every message has a sender, a receiver and the sender's term (Raft paper, figure 2); a pre-vote
+carries the term that its sender would campaign in.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from podling.controlplane.raft.quorum import Configuration
+
+NONE = 0
+"""Stands for "no member": member ids are never zero."""
+
+
+class EntryKind(IntEnum):
+    """What an entry means to the core; the values are on disk and on the wire."""
+
+    COMMAND = 1
+    """For the state machine."""
+    NOOP = 2
+    """A new leader's first entry: it commits what earlier terms left (Raft paper, section 8)."""
+    CONFIGURATION = 3
+    """A change of membership; reserved."""
+
+
+class Entry(NamedTuple):
+    """One position of the replicated log. The same (index, term) is the same entry everywhere."""
+
+    index: int
+    term: int
+    kind: EntryKind
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes it is counted as, in every bound on sizes."""
+        return len(self.data) + ENTRY_OVERHEAD
+
+
+ENTRY_OVERHEAD = 24
+"""Bytes by which an encoded entry is larger than its data, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardState:
+    """What must be on disk before a member answers (Raft paper, figure 2: persistent state)."""
+
+    term: int = 0
+    vote: int = NONE
+    """Candidate voted for in `term`."""
+    commit: int = 0
+    """A hint that saves waiting after a restart; safe to be too low, never waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMeta:
+    """Names a snapshot: the state after applying every entry up to and including `index`."""
+
+    index: int = 0
+    term: int = 0
+    configuration: Configuration = Configuration()
+    """The members as of `index`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What every message carries."""
+
+    sender: int
+    to: int
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRequest(Message):
+    """RequestVote, and the pre-vote that asks whether it would be granted (thesis 9.6)."""
+
+    last_index: int
+    last_term: int
+    pre: bool = False
+    force: bool = False
+    """A leader handed over, so stickiness to it does not count (thesis 3.10 and 4.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoteResponse(Message):
+    granted: bool
+    pre: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest(Message):
+    """AppendEntries with entries, or empty to tell a new commit index."""
+
+    previous_index: int
+    previous_term: int
+    entries: tuple[Entry, ...]
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResponse(Message):
+    """The answer to AppendRequest and InstallSnapshot: durable up to `index`, or a rejection."""
+
+    index: int
+    """Last entry known to match; for a rejection the `previous_index` that did not."""
+    rejected: bool = False
+    hint_index: int = 0
+    """Rejection: the last index at which the logs may agree, as the follower sees it."""
+    hint_term: int = 0
+    """Its term there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Message):
+    """Says that the leader is there; never carries entries."""
+
+    commit: int
+    """Never above what the follower is known to have."""
+    round: int = 0
+    """The newest round of read confirmation (`read_index`); echoed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatResponse(Message):
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSnapshot(Message):
+    """A snapshot for a follower whose next entries are compacted away.
+
+    The core only names it; the driver streams the file, and steps this message into the receiving
+    core when the file is safe there.
+    """
+
+    snapshot: SnapshotMeta
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutNow(Message):
+    """The leader asks the receiver to campaign at once (thesis 3.10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest(Message):
+    """A follower asks the leader to hand over to `target` (`NONE`: whoever is furthest)."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeRequest(Message):
+    """A follower passes commands on to the leader of `term`, and of no other term."""
+
+    request: int
+    """Chosen by the sender; comes back in `ProposeRefused`."""
+    commands: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeRefused(Message):
+    """None of the commands of `request` was appended."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIndexRequest(Message):
+    """A follower asks for an index at which it may read (thesis 6.4)."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIndexResponse(Message):
+    request: int
+    index: int

@@ -1,0 +1,46 @@
+"""How replicas reach each other, as far as the driver cares."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from podling.controlplane.raft.messages import InstallSnapshot, Message
+
+
+class Receiver(Protocol):
+    """The replica's side: what a transport reports. All are called from the event loop."""
+
+    def received(self, messages: Sequence[Message]) -> None:
+        """Messages from one peer, in the order in which it sent them."""
+
+    def connected(self, peer: int) -> None:
+        """Messages can be sent to `peer` now."""
+
+    def unreachable(self, peer: int) -> None:
+        """Messages to `peer` were lost, or the way to it broke."""
+
+    async def snapshot_offered(
+        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """A peer streams a snapshot file; return when it is safe on disk, raise if refused."""
+
+    def snapshot_sent(self, peer: int, ok: bool) -> None:
+        """A snapshot has been streamed to `peer`, or that failed."""
+
+
+class Transport(Protocol):
+    """Carries messages between members of one cluster. Order is kept; loss is possible."""
+
+    async def start(self, receiver: Receiver) -> None:
+        """Listen, and begin to connect to every peer."""
+
+    async def stop(self) -> None:
+        """Close every connection; nothing is reported any more."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send each message to its `to`. Never waits: what cannot be queued is dropped."""
+
+    def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
+        """Stream a snapshot file to `message.to`, ending in `Receiver.snapshot_sent`."""
+
+    def connected_peers(self) -> frozenset[int]:
+        """Peers to which messages can be sent now."""
