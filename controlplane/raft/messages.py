@@ -4,7 +4,7 @@ Every message has a sender, a receiver and the sender's term (Raft paper, figure
 carries the term that its sender would campaign in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class EntryKind(IntEnum):
 class Entry(NamedTuple):
     """One position of the replicated log. The same (index, term) is the same entry everywhere."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     term: int
     kind: EntryKind
     data: bytes
@@ -60,7 +60,7 @@ class SnapshotMeta:
 
     index: int = 0
     term: int = 0
-    configuration: Configuration = Configuration()
+    configuration: Configuration = field(default_factory=Configuration)
     """The members as of `index`."""
 
 
