@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable
 
 from podling.launcher.cluster_file import VERSION, Cluster, NodeEntry, ReplicaEntry
+from podling.launcher.errors import LauncherError
 
 API_PORT = 6443
 PEER_PORT = 2380
@@ -26,7 +27,7 @@ BACKLOG = 1024
 ATTEMPTS = 64
 
 
-class AddressError(Exception):
+class AddressError(LauncherError):
     """An address that the cluster needs is taken; the text says which, and what to do."""
 
 

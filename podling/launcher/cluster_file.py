@@ -13,10 +13,12 @@ from typing import TypeVar
 
 import yaml
 
+from podling.launcher.errors import LauncherError
+
 VERSION = 1
 
 
-class ClusterFileError(Exception):
+class ClusterFileError(LauncherError):
     """The file is missing, damaged or newer than this program; the text says what to do."""
 
 

@@ -8,6 +8,7 @@ import yaml
 from podling.aiokit.clock import WallClock
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.cluster_file import Cluster, write_private
+from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 
 ADMIN = "admin"
@@ -26,7 +27,7 @@ API_HOST_NAMES = (
 )
 
 
-class CredentialsError(Exception):
+class CredentialsError(LauncherError):
     """The cluster's certificate authority cannot be used; the text says what to do."""
 
 

@@ -4,6 +4,7 @@ import json
 import socket
 from typing import Any
 
+from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 
 NAME = "forkserver"
@@ -11,7 +12,7 @@ TIMEOUT = 10.0
 ANSWER_MAX = 64 * 1024
 
 
-class ForkServerError(Exception):
+class ForkServerError(LauncherError):
     """It refused, or is not there; the text says which."""
 
 

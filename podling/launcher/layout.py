@@ -14,11 +14,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from podling.launcher.errors import LauncherError
+
 SOCKET_PATH_MAX = 107
 """Bytes of a Unix socket's path (unix(7): sun_path holds 108 with its final zero)."""
 
 
-class DirectoryError(Exception):
+class DirectoryError(LauncherError):
     """The folder cannot hold a cluster; the text says why and what to do."""
 
 

@@ -29,6 +29,7 @@ from podling.launcher import (
 )
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import Cluster
+from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import WaitedInVain, wait_for
 
@@ -39,7 +40,7 @@ TERM_SECONDS = 10.0
 KILL_SECONDS = 5.0
 
 
-class ClusterError(Exception):
+class ClusterError(LauncherError):
     """It did not work; the text says what, and where the log is."""
 
 

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 
+from podling.launcher.errors import LauncherError
+
 POLL_SECONDS = 0.01
 
 
-class WaitedInVain(Exception):
+class WaitedInVain(LauncherError):
     """The condition did not come true in time; the text says which."""
 
 

@@ -1,0 +1,54 @@
+"""`podling`: the command line. Commands are small; what they do lives in `podling.launcher`."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+from podling import __version__
+from podling.launcher.layout import Layout
+
+DEFAULT_DIR = "~/.podling"
+
+
+COMMANDS = {
+    "up": "podling.cli.cluster:up",
+    "down": "podling.cli.cluster:down",
+    "status": "podling.cli.cluster:status",
+    "kubectl": "podling.cli.kubectl:kubectl",
+    "image": "podling.cli.image:image",
+    "chaos": "podling.cli.chaos:chaos",
+    "server": "podling.cli.processes:server",
+    "node": "podling.cli.processes:node",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports the module of a command only when that command is called, to start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="podling")
+@click.option(
+    "--dir",
+    "directory",
+    envvar="PODLING_DIR",
+    default=DEFAULT_DIR,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where everything of the cluster lives (also $PODLING_DIR).",
+)
+@click.pass_context
+def main(context: click.Context, directory: Path) -> None:
+    """A Kubernetes that you pip install: a real cluster of ordinary processes."""
+    context.obj = Layout.at(directory)
