@@ -397,8 +397,9 @@ _ALL: tuple[type[ApiError], ...] = (
     Conflict, Gone, Expired, RequestEntityTooLarge, UnsupportedMediaType, Invalid,
     TooManyRequests, InternalError, ServerTimeout, ServiceUnavailable, Timeout,
 )  # fmt: skip
+# Where two reasons share a code, these stand for it when no reason was given.
+_PLAIN: tuple[type[ApiError], ...] = (Conflict, Expired, InternalError)
 _BY_REASON: dict[str, type[ApiError]] = {family.REASON: family for family in _ALL}
-# Conflict and Expired stand for their codes: the later of two wins, so they are put in last.
-_BY_CODE: dict[int, type[ApiError]] = {
-    family.CODE: family for family in (*_ALL, Conflict, Expired, InternalError)
+_BY_CODE: dict[int, type[ApiError]] = {family.CODE: family for family in _ALL} | {
+    family.CODE: family for family in _PLAIN
 }
