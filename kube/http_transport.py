@@ -153,6 +153,7 @@ class _Stream:
         connection = self._response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
+        self._response.close()
 
 
 class _Answer(Protocol):
@@ -181,6 +182,8 @@ class HttpTransport:
         self._config = config or HttpTransportConfig()
         self._chosen = 0
         self._server: _Server | None = None
+        #: Servers that were left and whose connections are being aborted.
+        self._left: set[_Server] = set()
         self._comparing = False
         self._closed = False
         self._prober: asyncio.Task[None] | None = None
@@ -203,10 +206,12 @@ class HttpTransport:
     async def close(self) -> None:
         self._closed = True
         await self._tasks.close()
-        server, self._server = self._server, None
-        if server is not None:
-            server.abort_streams("closed")
-            await server.close()
+        if self._server is not None:
+            self._left.add(self._server)
+            self._server.abort_streams("closed")
+            self._server = None
+        while self._left:
+            await self._left.pop().close()
 
     async def _deliver(self, request: HttpRequest, timeout: float, finish: _Finish[_A]) -> _A:
         server = self._current()
@@ -243,25 +248,32 @@ class HttpTransport:
         self._comparing = True
         try:
             for step in range(1, len(self._endpoints)):
-                chosen = (self._chosen + step) % len(self._endpoints)
-                other = self._open(chosen)
-                better = await self._ask(other, request, finish)
-                if better is not None and server is self._server:
-                    self._leave(server, f"answers 503 while {other.endpoint} serves")
-                    self._chosen, self._server = chosen, other
+                better = await self._ask_other(server, step, request, finish)
+                if better is not None:
                     return better
-                await other.close()
         finally:
             self._comparing = False
         return answer
 
-    async def _ask(self, other: _Server, request: HttpRequest, finish: _Finish[_A]) -> _A | None:
+    async def _ask_other(
+        self, server: _Server, step: int, request: HttpRequest, finish: _Finish[_A]
+    ) -> _A | None:
+        """The answer of the one `step` further on, which is then used, or None for a 503 too."""
+        chosen = (self._chosen + step) % len(self._endpoints)
+        other = self._open(chosen)
         try:
             async with asyncio.timeout(self._config.probe_timeout):
                 answer = await finish(other, await other.send(request))
+            if answer.status == 503 or server is not self._server:
+                return None
+            self._leave(server, f"answers 503 while {other.endpoint} serves")
+            self._chosen, self._server = chosen, other
+            return answer
         except (TimeoutError, *_BROKEN):
             return None
-        return answer if answer.status != 503 else None
+        finally:
+            if other is not self._server:
+                await other.close()
 
     async def _probe(self) -> None:
         """Ask a silent server whether it is there, as long as it has streams."""
@@ -295,7 +307,12 @@ class HttpTransport:
         self._chosen = (self._chosen + 1) % len(self._endpoints)
         log.warning("leaving API server %s for %s: %s", server.endpoint, self.endpoint, why)
         server.abort_streams(why)
-        self._tasks.spawn(server.close(), name=f"leave {server.endpoint}")
+        self._left.add(server)
+        self._tasks.spawn(self._discard(server), name=f"leave {server.endpoint}")
+
+    async def _discard(self, server: _Server) -> None:
+        await server.close()
+        self._left.discard(server)
 
 
 async def _read(_: _Server, response: aiohttp.ClientResponse) -> HttpResponse:
