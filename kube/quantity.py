@@ -126,7 +126,8 @@ def _bounded(exponent: str) -> int:
 
 def _scaled(digits: int, power: int) -> int:
     """digits * 10**power, rounded up."""
-    return digits * 10**power if power >= 0 else -(-digits // 10**-power)
+    step: int = 10 ** abs(power)
+    return digits * step if power >= 0 else -(-digits // step)
 
 
 def _signed(sign: str, nanos: int, written: str) -> Quantity:
