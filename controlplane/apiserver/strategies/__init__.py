@@ -5,3 +5,11 @@ One file per kind or small family of kinds, each with one object that satisfies
 is pure: no clock, no dice, no store. What needs to know other objects (allocation of addresses,
 existence of the namespace) is admission and does not belong here.
 """
+
+from podling.controlplane.apiserver.strategies.built_in import (
+    STRATEGIES,
+    StrategyConfig,
+    build_strategies,
+)
+
+__all__ = ["STRATEGIES", "StrategyConfig", "build_strategies"]

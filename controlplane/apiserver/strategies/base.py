@@ -1,0 +1,96 @@
+"""What most kinds do, so that a kind's own file holds only what is particular about it."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from podling.controlplane.apiserver.strategies.metadata_validation import (
+    validate_metadata,
+    validate_metadata_update,
+)
+from podling.controlplane.apiserver.strategies.strategy import WriteContext
+from podling.kube import meta, names
+from podling.kube.errors import FieldError
+from podling.kube.kinds import Kind
+from podling.kube.meta import Object
+
+
+class BaseStrategy:
+    """A kind without defaults, whose metadata alone is validated. Satisfies `Strategy`."""
+
+    allow_unconditional_update = True
+    allow_create_on_update = False
+
+    has_status: ClassVar[bool] = False
+    """The kind has a `/status`: writes to the main resource never change it, and vice versa."""
+    has_generation: ClassVar[bool] = False
+    """metadata.generation counts the changes of `generation_of`."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    def name_errors(self, name: str) -> list[str]:
+        """What is wrong with a name of such an object."""
+        return names.dns_subdomain_errors(name)
+
+    def default(self, obj: Object) -> None:
+        """Nothing to fill in."""
+
+    def prepare_create(self, obj: Object, context: WriteContext) -> None:
+        if self.has_status:
+            obj["status"] = {}
+        self._set_generation(obj, 1)
+
+    def prepare_update(self, new: Object, old: Object, context: WriteContext) -> None:
+        if self.has_status:
+            restore(new, old, "status")
+        generation = meta.generation(old)
+        changed = self.has_generation and self.generation_of(new) != self.generation_of(old)
+        # Asking for deletion counts as a change of what is desired.
+        deleted = meta.is_deleting(new) and not meta.is_deleting(old)
+        self._set_generation(new, generation + (changed or deleted))
+
+    def generation_of(self, obj: Object) -> Any:
+        """What a change of bumps the generation."""
+        return obj.get("spec")
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validate_metadata(obj, self.kind, self.name_errors)
+
+    def validate_update(self, new: Object, old: Object) -> list[FieldError]:
+        return [*self.validate(new), *validate_metadata_update(new, old)]
+
+    def prepare_status(self, new: Object, old: Object) -> None:
+        """Keep the status; everything else, metadata included, is as it was."""
+        status, sent_version = new.get("status"), meta.resource_version(new)
+        managed = meta.metadata(new).get("managedFields")
+        new.clear()
+        new.update({field: value for field, value in old.items() if field != "status"})
+        new["metadata"] = dict(meta.metadata(old))
+        new["metadata"]["resourceVersion"] = sent_version or meta.resource_version(old)
+        if managed is not None:
+            new["metadata"]["managedFields"] = managed
+        if status is not None:
+            new["status"] = status
+
+    def validate_status(self, new: Object, old: Object) -> list[FieldError]:
+        return []
+
+    def graceful_deletion(self, obj: Object, options: Mapping[str, Any]) -> int:
+        return 0
+
+    def warnings(self, obj: Object) -> list[str]:
+        return []
+
+    def _set_generation(self, obj: Object, generation: int) -> None:
+        if self.has_generation:
+            obj["metadata"]["generation"] = generation
+        else:
+            obj["metadata"].pop("generation", None)
+
+
+def restore(new: Object, old: Object, field: str) -> None:
+    """Make a field what it was, absent if it was absent."""
+    if field in old:
+        new[field] = old[field]
+    else:
+        new.pop(field, None)
