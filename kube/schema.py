@@ -29,6 +29,15 @@ _NAMES = {
     Form.MICRO_TIME: "date-time", Form.BYTES: "string", Form.NUMBER: "number",
     Form.FREE: "object",
 }  # fmt: skip
+_MAY_BE_LEFT_OUT = frozenset(
+    {
+        ("io.k8s.api.core.v1.Event", "metadata"),
+        ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
+        ("io.k8s.api.rbac.v1.ClusterRole", "rules"),
+        ("io.k8s.api.rbac.v1.Role", "rules"),
+    }
+)
+"""Required by the published definitions, though kube-apiserver takes objects without them."""
 _JSON_NAMES = {
     str: "string", dict: "object", list: "array", int: "integer", bool: "boolean",
     float: "number", type(None): "null",
@@ -107,7 +116,7 @@ def _struct(kind: Type, obj: Object, path: _Path, findings: Findings, *, strict:
     if strict:
         for name in kind.required:
             # Null is how Go spells an empty list, so it counts as given.
-            if name not in obj:
+            if name not in obj and (kind.name, name) not in _MAY_BE_LEFT_OUT:
                 findings.errors.append(FieldError.required(_text((path, name))))
     for name in (*gone, *nulls):
         del obj[name]

@@ -12,12 +12,17 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:
 
 def format_time(seconds: float) -> str:
     """As `Time`: the fraction is cut off, as Go does."""
-    return f"{datetime.fromtimestamp(seconds // 1, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    return _format(seconds // 1, "seconds")
 
 
 def format_micro_time(seconds: float) -> str:
     """As `MicroTime`, rounded to the microsecond."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    return _format(seconds, "microseconds")
+
+
+def _format(seconds: float, precision: str) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec=precision)}Z"
 
 
 def parse_time(text: str) -> float:
