@@ -2386,7 +2386,7 @@ class ContainerStatus(google.protobuf.message.Message):
     """128 + n for signal n; 127 where the command was not found, 126 where it could not be run."""
     image_ref: builtins.str
     reason: builtins.str
-    """`Completed`, `Error`, `OOMKilled`, `ContainerCannotRun`; empty while it runs."""
+    """`Completed`, `Error`, `OOMKilled`, `StartError` (it never ran); empty while it runs."""
     message: builtins.str
     log_path: builtins.str
     """Absolute path on the host."""
