@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from podling.controlplane.apiserver.strategies.metadata_validation import (
-    validate_metadata,
-    validate_metadata_update,
-)
+from podling.controlplane.apiserver.strategies.metadata_validation import validate_metadata
 from podling.controlplane.apiserver.strategies.strategy import WriteContext
 from podling.kube import meta, names
 from podling.kube.errors import FieldError
@@ -43,11 +40,8 @@ class BaseStrategy:
     def prepare_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if self.has_status:
             restore(new, old, "status")
-        generation = meta.generation(old)
         changed = self.has_generation and self.generation_of(new) != self.generation_of(old)
-        # Asking for deletion counts as a change of what is desired.
-        deleted = meta.is_deleting(new) and not meta.is_deleting(old)
-        self._set_generation(new, generation + (changed or deleted))
+        self._set_generation(new, meta.generation(old) + changed)
 
     def generation_of(self, obj: Object) -> Any:
         """What a change of bumps the generation."""
@@ -57,18 +51,14 @@ class BaseStrategy:
         return validate_metadata(obj, self.kind, self.name_errors)
 
     def validate_update(self, new: Object, old: Object) -> list[FieldError]:
-        return [*self.validate(new), *validate_metadata_update(new, old)]
+        return self.validate(new)
 
     def prepare_status(self, new: Object, old: Object) -> None:
         """Keep the status; everything else, metadata included, is as it was."""
-        status, sent_version = new.get("status"), meta.resource_version(new)
-        managed = meta.metadata(new).get("managedFields")
+        status = new.get("status")
         new.clear()
         new.update({field: value for field, value in old.items() if field != "status"})
         new["metadata"] = dict(meta.metadata(old))
-        new["metadata"]["resourceVersion"] = sent_version or meta.resource_version(old)
-        if managed is not None:
-            new["metadata"]["managedFields"] = managed
         if status is not None:
             new["status"] = status
 

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from podling.controlplane.apiserver.strategies import values_validation
 from podling.controlplane.apiserver.strategies.base import BaseStrategy, restore
-from podling.controlplane.apiserver.strategies.filling import canonicalize_quantities, section
+from podling.controlplane.apiserver.strategies.filling import section
 from podling.controlplane.apiserver.strategies.pod_validation import TAINT_EFFECTS
 from podling.controlplane.apiserver.strategies.strategy import WriteContext
 from podling.kube import meta, names
@@ -69,8 +69,6 @@ class NodeStrategy(BaseStrategy):
     def default(self, obj: Object) -> None:
         section(obj, "spec")
         status = section(obj, "status")
-        for field in ("capacity", "allocatable"):
-            canonicalize_quantities(status, field)
         if status.get("capacity") and not status.get("allocatable"):
             status["allocatable"] = dict(status["capacity"])
 

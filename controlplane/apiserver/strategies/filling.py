@@ -7,7 +7,6 @@ pointer. Defaulting here follows that: `fill` for pointers, `fill_zero` for plai
 from collections.abc import Iterator
 from typing import Any
 
-from podling.kube import quantity
 from podling.kube.meta import Object
 
 
@@ -34,15 +33,3 @@ def section(obj: Object, field: str) -> Object:
 def items(obj: Object, field: str) -> Iterator[Object]:
     """The objects of a list field, none if it is absent or null."""
     return iter(obj.get(field) or ())
-
-
-def canonicalize_quantities(obj: Object, field: str) -> None:
-    """Write a map of quantities in canonical form; what is not one is left for validation."""
-    quantities = obj.get(field)
-    if not quantities:
-        return
-    for resource, amount in quantities.items():
-        try:
-            quantities[resource] = quantity.canonical(amount)
-        except (ValueError, TypeError):
-            continue

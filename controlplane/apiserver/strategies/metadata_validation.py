@@ -42,23 +42,6 @@ def validate_metadata(obj: Object, kind: Kind, name_rule: NameRule) -> list[Fiel
     return errors
 
 
-def validate_metadata_update(new: Object, old: Object) -> list[FieldError]:
-    """What may not change once an object exists (beyond what the pipeline restores)."""
-    errors = []
-    if meta.is_deleting(old):
-        added = sorted(set(meta.finalizers(new)) - set(meta.finalizers(old)))
-        if added:
-            listed = ", ".join(f'"{finalizer}"' for finalizer in added)
-            errors.append(
-                FieldError.forbidden(
-                    "metadata.finalizers",
-                    "no new finalizers can be added if the object is being deleted, "
-                    f"found new finalizers []string{{{listed}}}",
-                )
-            )
-    return errors
-
-
 def validate_template_metadata(template: Object, path: str) -> list[FieldError]:
     """Labels and annotations of a pod template; it has no name of its own."""
     return [

@@ -8,7 +8,6 @@ links on top (`default_pod`).
 from typing import Any
 
 from podling.controlplane.apiserver.strategies.filling import (
-    canonicalize_quantities,
     fill,
     fill_zero,
     items,
@@ -77,9 +76,7 @@ def _default_container(container: Object) -> None:
         fill_zero(container, "imagePullPolicy", pull_policy(image))
     fill_zero(container, "terminationMessagePath", "/dev/termination-log")
     fill_zero(container, "terminationMessagePolicy", "File")
-    resources = section(container, "resources")
-    canonicalize_quantities(resources, "limits")
-    canonicalize_quantities(resources, "requests")
+    fill(container, "resources", {})
     for port in items(container, "ports"):
         fill_zero(port, "protocol", "TCP")
     for variable in items(container, "env"):

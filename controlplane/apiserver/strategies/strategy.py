@@ -8,7 +8,8 @@ The pipeline (podling.controlplane.apiserver.registry) calls a strategy in this 
 * delete: `graceful_deletion`
 
 The functions that change an object do so in place: it belongs to the request. The old object
-never changes. Structure (types, unknown fields) has been checked against the schema before.
+never changes. Structure (types, unknown fields) has been checked against the schema before, which
+also dropped nulls and wrote quantities in their canonical form.
 
 The pipeline itself owns name generation, uid, creationTimestamp, deletionTimestamp,
 resourceVersion and namespace/name agreement with the URL. The strategy owns everything of a kind
