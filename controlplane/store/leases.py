@@ -1,0 +1,134 @@
+"""Leases: keys that die together unless someone keeps them alive (etcd: server/lease/lessor.go).
+
+What is replicated is which leases exist, their time-to-live, and which keys are attached. Grants,
+renewals and revocations are commands in the log, so every member has them. When a lease ends is
+not replicated: each member counts from when it applied the grant or the last renewal, which is
+never before the client was told. Only the leader acts on it, by proposing a revocation; so a lease
+ends for everybody at one revision. A member that begins to lead gives every lease its full time
+again, because clients could not renew while there was no leader.
+
+Worked example, times in seconds: a lease of 5 is granted at 100, so it ends at 105. Renewed at 103
+it ends at 108; `expired(106)` then finds that the entry made at 100 is no longer true and makes one
+for 108. At 108.5 the lease is returned, and again a second later if nobody revoked it meanwhile.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+
+from podling.controlplane.store import errors
+from podling.controlplane.store.key_values import Event
+
+#: Largest time-to-live, in seconds (etcd's MaxLeaseTTL).
+MAX_TTL = 9_000_000_000
+
+#: Seconds until an expired lease that still exists is returned again.
+RETRY = 1.0
+
+
+class Lease:
+    """One lease. `ttl` and `deadline` are in seconds, the latter of this member's clock."""
+
+    __slots__ = ("deadline", "id", "keys", "ttl")
+
+    def __init__(self, id: int, ttl: int, deadline: float) -> None:  # noqa: A002 - etcd's name
+        self.id = id
+        self.ttl = ttl
+        self.deadline = deadline
+        self.keys: set[bytes] = set()
+
+
+class Leases:
+    """All leases of a store. `now` is always seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._leases: dict[int, Lease] = {}
+        self._checks: list[tuple[float, int]] = []
+        """Heap of (when to look, lease id): at least one for each lease, not after its end."""
+
+    def __contains__(self, id: object) -> bool:  # noqa: A002
+        return id in self._leases
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def __iter__(self) -> Iterator[Lease]:
+        return iter(self._leases.values())
+
+    def get(self, id: int) -> Lease | None:  # noqa: A002
+        return self._leases.get(id)
+
+    def grant(self, id: int, ttl: int, now: float) -> Lease:  # noqa: A002
+        """Raises LeaseExists, LeaseTTLTooLarge, and LeaseNotFound for the id 0."""
+        if not id:
+            raise errors.LeaseNotFound
+        if ttl > MAX_TTL:
+            raise errors.LeaseTTLTooLarge
+        if id in self._leases:
+            raise errors.LeaseExists
+        lease = self._leases[id] = Lease(id, ttl, now + ttl)
+        heapq.heappush(self._checks, (lease.deadline, id))
+        return lease
+
+    def revoke(self, id: int) -> list[bytes]:  # noqa: A002
+        """Forget a lease; return the keys that die with it, sorted. Raises LeaseNotFound."""
+        lease = self._leases.pop(id, None)
+        if lease is None:
+            raise errors.LeaseNotFound
+        return sorted(lease.keys)
+
+    def renew(self, id: int, now: float) -> int:  # noqa: A002
+        """Start the lease's time again; return its time-to-live. Raises LeaseNotFound."""
+        lease = self._leases.get(id)
+        if lease is None:
+            raise errors.LeaseNotFound
+        lease.deadline = now + lease.ttl
+        return lease.ttl
+
+    def renew_all(self, now: float) -> None:
+        """This member begins to lead."""
+        for lease in self._leases.values():
+            lease.deadline = now + lease.ttl
+
+    def follow(self, events: Iterable[Event]) -> None:
+        """Attach and detach the keys that a transaction changed."""
+        for kv, previous, _ in events:
+            if previous is not None and previous.lease and previous.lease != kv.lease:
+                self._detach(previous.lease, previous.key)
+            if kv.lease:
+                self.attach(kv.lease, kv.key)
+
+    def attach(self, id: int, key: bytes) -> None:  # noqa: A002
+        lease = self._leases.get(id)
+        if lease is not None:
+            lease.keys.add(key)
+
+    def remaining(self, id: int, now: float) -> int:  # noqa: A002
+        """Whole seconds left, rounded up; 0 if expired. Raises LeaseNotFound."""
+        lease = self._leases.get(id)
+        if lease is None:
+            raise errors.LeaseNotFound
+        return max(0, int(-(-(lease.deadline - now) // 1)))
+
+    def by_deadline(self) -> list[Lease]:
+        """All leases, the one that ends next first."""
+        return sorted(self._leases.values(), key=lambda lease: (lease.deadline, lease.id))
+
+    def expired(self, now: float, limit: int) -> list[int]:
+        """Up to `limit` leases to revoke. One that is not revoked comes again after `RETRY` s."""
+        due: list[int] = []
+        while self._checks and self._checks[0][0] <= now and len(due) < limit:
+            _, id = heapq.heappop(self._checks)  # noqa: A001
+            lease = self._leases.get(id)
+            if lease is None:
+                continue
+            if lease.deadline > now:
+                heapq.heappush(self._checks, (lease.deadline, id))
+            else:
+                due.append(id)
+                heapq.heappush(self._checks, (now + RETRY, id))
+        return due
+
+    def _detach(self, id: int, key: bytes) -> None:  # noqa: A002
+        lease = self._leases.get(id)
+        if lease is not None:
+            lease.keys.discard(key)

@@ -1,0 +1,210 @@
+"""The whole store as a stream of bytes, drawn while writes go on.
+
+    snapshot = magic:8 version:u16 revision:u64 compact_revision:i64 section* end
+    section  = tag:u8 count:u32 item*          many sections of each tag, in this order
+      LEASES   item = id:i64 ttl:i64
+      BASE     item = record                   keys as of before the compact revision, in key order
+      HISTORY  item = revision:12 record       changes from the compact revision on, in their order
+    record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
+    end      = tag:u8 crc32:u32                of everything before
+
+The split follows what can be read: before the compact revision only the state it left, after it
+every change. So a restored member serves the same reads and watches as the one it came from.
+
+Everything written is at a fixed revision: later changes have higher revisions and are passed over,
+and nothing that was there is freed meanwhile (`Mvcc.pin`).
+"""
+
+import itertools
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from podling.controlplane.store.key_values import KeyValue
+from podling.controlplane.store.leases import Leases
+from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.revision import ENCODED_SIZE, FIRST, Revision
+
+MAGIC = b"podlingS"
+VERSION = 1
+
+LEASES, BASE, HISTORY, END = range(1, 5)
+
+SLICE = 256
+"""Items in one section; drawing one must not take longer than a few milliseconds."""
+
+T = TypeVar("T")
+
+_HEADER = struct.Struct(">8sHQq")
+_SECTION = struct.Struct(">BI")
+_LEASE = struct.Struct(">qq")
+_RECORD = struct.Struct(">qqqqII")
+
+
+class SnapshotError(ValueError):
+    """The bytes are no whole snapshot of a version this program knows; says why."""
+
+
+class Contents(NamedTuple):
+    """What a snapshot restores."""
+
+    store: Mvcc
+    leases: Sequence[tuple[int, int]]
+    """(id, time-to-live in seconds)"""
+
+
+def write(store: Mvcc, leases: Leases) -> Iterator[bytes]:
+    """The state as of this call, in chunks, each a header or a section."""
+    chunks = _write(store, leases)
+    # Drawing the first chunk pins the store now, and makes sure that it is unpinned even if the
+    # rest is never drawn.
+    return itertools.chain([next(chunks)], chunks)
+
+
+def _write(store: Mvcc, leases: Leases) -> Iterator[bytes]:
+    revision, compact_revision = store.revision, store.compact_revision
+    granted = [_LEASE.pack(lease.id, lease.ttl) for lease in leases]
+    store.pin()
+    try:
+        header = _HEADER.pack(MAGIC, VERSION, revision, compact_revision)
+        sections = itertools.chain(
+            _sections(LEASES, granted),
+            _sections(BASE, _base(store, compact_revision)),
+            _sections(HISTORY, _history(store, revision, compact_revision)),
+        )
+        checksum = 0
+        for chunk in itertools.chain([header], sections):
+            checksum = zlib.crc32(chunk, checksum)
+            yield chunk
+        yield _SECTION.pack(END, checksum)
+    finally:
+        store.unpin()
+
+
+def _sections(tag: int, items: Iterable[bytes]) -> Iterator[bytes]:
+    items = iter(items)
+    while several := list(itertools.islice(items, SLICE)):
+        yield _SECTION.pack(tag, len(several)) + b"".join(several)
+
+
+def _base(store: Mvcc, compact_revision: int) -> Iterator[bytes]:
+    if compact_revision <= FIRST:
+        return
+    after: bytes | None = None
+    while keys := store.next_keys(after, SLICE):
+        for key in keys:
+            kv = store.record_at(key, compact_revision)
+            if kv is not None and kv.version and kv.mod_revision < compact_revision:
+                yield encode_record(kv)
+        after = keys[-1]
+
+
+def _history(store: Mvcc, revision: int, compact_revision: int) -> Iterator[bytes]:
+    for main in range(max(compact_revision, FIRST), revision + 1):
+        for sub, event in enumerate(store.events(main)):
+            yield Revision(main, sub).encode() + encode_record(event.kv)
+
+
+def encode_record(kv: KeyValue) -> bytes:
+    key, value, create_revision, mod_revision, version, lease = kv
+    head = _RECORD.pack(create_revision, mod_revision, version, lease, len(key), len(value))
+    return head + key + value
+
+
+def read(chunks: Iterable[bytes]) -> Contents:
+    """Build a store from the chunks of `write`, however they are cut. Raises SnapshotError."""
+    source = _Source(chunks)
+    magic, version, revision, compact_revision = _HEADER.unpack(source.take(_HEADER.size))
+    if magic != MAGIC:
+        raise SnapshotError("not a snapshot of a store")
+    if version != VERSION:
+        raise SnapshotError(
+            f"snapshot of version {version}, but this program knows version {VERSION}: "
+            "upgrade this member"
+        )
+    store = Mvcc()
+    leases: list[tuple[int, int]] = []
+    base: list[KeyValue] = []
+    history: list[tuple[int, KeyValue]] = []
+    readers: dict[int, Callable[[], None]] = {
+        LEASES: lambda: leases.append(_LEASE.unpack(source.take(_LEASE.size))),
+        BASE: lambda: base.append(_read_record(source)),
+        HISTORY: lambda: history.append(_read_change(source)),
+    }
+    _read_sections(source, readers)
+    store.load_base(base)
+    for main, changes in itertools.groupby(history, key=lambda change: change[0]):
+        store.load_revision(main, [kv for _, kv in changes])
+    if history and history[-1][0] > revision:
+        raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
+    store.finish_load(revision, compact_revision)
+    return Contents(store, leases)
+
+
+def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) -> None:
+    while True:
+        checksum = source.checksum
+        tag, count = _SECTION.unpack(source.take(_SECTION.size))
+        if tag == END:
+            if count != checksum:
+                raise SnapshotError("snapshot is damaged: its checksum does not match")
+            if not source.at_end():
+                raise SnapshotError("snapshot is damaged: there are bytes behind its end")
+            return
+        reader = readers.get(tag)
+        if reader is None:
+            raise SnapshotError(f"snapshot is damaged: unknown section {tag}")
+        for _ in range(count):
+            reader()
+
+
+def _read_change(source: "_Source") -> tuple[int, KeyValue]:
+    return Revision.decode(source.take(ENCODED_SIZE)).main, _read_record(source)
+
+
+def _read_record(source: "_Source") -> KeyValue:
+    create, mod, version, lease, key_size, value_size = _RECORD.unpack(source.take(_RECORD.size))
+    return KeyValue(source.take(key_size), source.take(value_size), create, mod, version, lease)
+
+
+class _Source:
+    """Takes pieces of any size from chunks of any size, and keeps the checksum of all taken."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._data = b""
+        self._at = 0
+        self._summed = 0
+        """Bytes of `_data` that are in `_checksum`."""
+        self._checksum = 0
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of everything taken so far."""
+        self._checksum = zlib.crc32(self._data[self._summed : self._at], self._checksum)
+        self._summed = self._at
+        return self._checksum
+
+    def take(self, size: int) -> bytes:
+        end = self._at + size
+        if end > len(self._data):
+            self._refill(size)
+            end = size
+        piece = self._data[self._at : end]
+        self._at = end
+        return piece
+
+    def at_end(self) -> bool:
+        return self._at == len(self._data) and not any(self._chunks)
+
+    def _refill(self, size: int) -> None:
+        _ = self.checksum
+        pieces, have = [self._data[self._at :]], len(self._data) - self._at
+        while have < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise SnapshotError("snapshot is cut short")
+            pieces.append(chunk)
+            have += len(chunk)
+        self._data, self._at, self._summed = b"".join(pieces), 0, 0

@@ -1,0 +1,124 @@
+"""What the members of the store replicate: keys with their history, and leases.
+
+A command that is refused (an unknown lease, a compacted revision) is refused on every member alike
+and changes nothing; the refusal is its result. Watchers belong to this member alone: they are told
+of every transaction here, and see no difference between a leader and a follower.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from podling.controlplane.store import commands, snapshots, transactions
+from podling.controlplane.store.errors import LeaseNotFound, StoreError
+from podling.controlplane.store.leases import Leases
+from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.requests import (
+    CompactionRequest,
+    CompactionResponse,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
+    LeaseGrantRequest,
+    LeaseGrantResponse,
+    LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse,
+    LeaseRevokeRequest,
+    LeaseRevokeResponse,
+    PutRequest,
+    PutResponse,
+    TxnRequest,
+    TxnResponse,
+)
+from podling.controlplane.store.watchers import Watchers
+
+#: Seconds of a monotonic clock; only leases look at it, and nothing replicated depends on it.
+Now = Callable[[], float]
+
+
+class StoreStateMachine:
+    """Implements `podling.controlplane.replica.state_machine.StateMachine`."""
+
+    def __init__(self, now: Now, *, max_pending_bytes: int) -> None:
+        """`max_pending_bytes` bounds what waits for one watcher (see `Watchers`)."""
+        self._now = now
+        self.store = Mvcc()
+        self.leases = Leases()
+        self.watchers = Watchers(lambda: self.store, max_pending_bytes)
+        self._handlers: dict[type, Callable[[Any], object]] = {
+            PutRequest: self._put,
+            TxnRequest: self._txn,
+            DeleteRangeRequest: self._delete_range,
+            CompactionRequest: self._compact,
+            LeaseGrantRequest: self._lease_grant,
+            LeaseRevokeRequest: self._lease_revoke,
+            LeaseKeepAliveRequest: self._lease_keep_alive,
+        }
+
+    def apply(self, index: int, term: int, command: bytes) -> object:
+        """Returns the response, or the StoreError that the command came to.
+
+        Raises CommandError if this version does not understand the command: a member that skipped
+        it would differ from its peers from then on.
+        """
+        request = commands.decode(command)
+        try:
+            return self._handlers[type(request)](request)
+        except StoreError as error:
+            return error
+
+    def snapshot(self) -> Iterator[bytes]:
+        return snapshots.write(self.store, self.leases)
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Also moves the watchers over, which go on from where they were."""
+        contents = snapshots.read(chunks)
+        leases = Leases()
+        now = self._now()
+        for id, ttl in contents.leases:  # noqa: A001
+            leases.grant(id, ttl, now)
+        for kv in contents.store.live_records():
+            if kv.lease:
+                leases.attach(kv.lease, kv.key)
+        self.watchers.rewind(self.store.revision)
+        self.store, self.leases = contents.store, leases
+
+    def _put(self, request: PutRequest) -> PutResponse:
+        response = transactions.put(self.store, self.leases, request)
+        self._commit()
+        return response
+
+    def _delete_range(self, request: DeleteRangeRequest) -> DeleteRangeResponse:
+        response = transactions.delete_range(self.store, request)
+        self._commit()
+        return response
+
+    def _txn(self, request: TxnRequest) -> TxnResponse:
+        response = transactions.execute(self.store, self.leases, request)
+        self._commit()
+        return response
+
+    def _compact(self, request: CompactionRequest) -> CompactionResponse:
+        self.store.compact(request.revision)
+        return CompactionResponse(self.store.revision)
+
+    def _lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
+        lease = self.leases.grant(request.id, request.ttl, self._now())
+        return LeaseGrantResponse(self.store.revision, lease.id, lease.ttl)
+
+    def _lease_revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
+        for key in self.leases.revoke(request.id):
+            self.store.delete(key)
+        self._commit()
+        return LeaseRevokeResponse(self.store.revision)
+
+    def _lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
+        try:
+            ttl = self.leases.renew(request.id, self._now())
+        except LeaseNotFound:
+            ttl = 0
+        return LeaseKeepAliveResponse(self.store.revision, request.id, ttl)
+
+    def _commit(self) -> None:
+        events = self.store.commit()
+        if events:
+            self.leases.follow(events)
+            self.watchers.publish(events)

@@ -1,0 +1,118 @@
+"""Snapshots: drawn while writes go on, cut anywhere, and refused when damaged."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from podling.controlplane.store import hashing, snapshots
+from podling.controlplane.store.leases import Leases
+from podling.controlplane.store.mvcc import Mvcc
+
+
+def filled(keys: int = 700) -> Mvcc:
+    store = Mvcc()
+    for number in range(keys):
+        store.put(b"key-%04d" % number, b"value", 0)
+        store.commit()
+    for number in range(0, keys, 3):
+        store.delete(b"key-%04d" % number)
+        store.commit()
+    return store
+
+
+def digest(store: Mvcc, revision: int = 0) -> int:
+    slices = hashing.hash_kv(store, revision)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            return int(end.value)
+
+
+def scribble(store: Mvcc) -> Iterator[None]:
+    """Writes of every sort, one a step."""
+    for number in itertools.count():
+        store.put(b"key-%04d" % (number % 700), b"later", 0)
+        store.put(b"new-%d" % number, b"later", 0)
+        store.delete(b"key-%04d" % ((number * 7) % 700 + 1))
+        store.commit()
+        if number % 2:
+            store.compact(store.revision)
+            store.sweep(1000)
+        yield
+
+
+@pytest.mark.parametrize("compacted", [0, 500, 900])
+def test_a_snapshot_is_of_the_moment_it_was_asked_for(compacted: int) -> None:
+    store, untouched = filled(), filled()
+    if compacted:
+        store.compact(compacted)
+        untouched.compact(compacted)
+    writes = scribble(store)
+    chunks = []
+    for chunk in snapshots.write(store, Leases()):
+        chunks.append(chunk)
+        next(writes)
+    restored = snapshots.read(chunks).store
+    assert len(chunks) > 4
+    assert restored.revision == untouched.revision
+    assert restored.compact_revision == untouched.compact_revision
+    assert digest(restored) == digest(untouched)
+    assert list(restored.range(b"\0", b"\0").kvs) == list(untouched.range(b"\0", b"\0").kvs)
+
+
+def test_a_hash_is_of_the_revision_asked_for_while_writes_go_on() -> None:
+    store, untouched = filled(2000), filled(2000)
+    writes = scribble(store)
+    slices = hashing.hash_kv(store, 0)
+    steps = 0
+    while True:
+        try:
+            next(slices)
+            next(writes)
+            steps += 1
+        except StopIteration as end:
+            assert int(end.value) == digest(untouched)
+            break
+    assert steps >= 2
+
+
+def test_an_abandoned_snapshot_lets_the_store_be_swept() -> None:
+    store = filled(10)
+    store.compact(5)
+    chunks = snapshots.write(store, Leases())
+    assert store.sweep(10) == 0
+    del chunks
+    assert store.sweep(10) == 5
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 200))
+def test_chunks_may_be_cut_anywhere(size: int) -> None:
+    store = filled(20)
+    data = b"".join(snapshots.write(store, Leases()))
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    assert digest(snapshots.read(pieces).store) == digest(store)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_flipped_bit_or_missing_tail_is_refused(data: st.DataObject) -> None:
+    whole = bytearray(b"".join(snapshots.write(filled(5), Leases())))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        whole[at] ^= 1 << data.draw(st.integers(0, 7))
+    else:
+        del whole[at:]
+    with pytest.raises(ValueError, match="snapshot"):
+        snapshots.read([bytes(whole)])
+
+
+def test_a_newer_format_is_refused_with_advice() -> None:
+    whole = bytearray(b"".join(snapshots.write(filled(5), Leases())))
+    whole[9] += 1
+    with pytest.raises(snapshots.SnapshotError, match="upgrade this member"):
+        snapshots.read([bytes(whole)])
