@@ -1,0 +1,106 @@
+"""The REST interface as one function: a request in, an answer out, never an exception.
+
+    parse the route -> authorise -> admit by requests in flight -> the verb -> an answer
+
+Whatever goes wrong becomes a `Status`. Faces (HTTP, in-process) have identified the caller.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from podling.controlplane.apiserver import authz, routes, storage_errors
+from podling.controlplane.apiserver.authz import Authorizer
+from podling.controlplane.apiserver.in_flight import InFlight
+from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse, json_response
+from podling.controlplane.apiserver.rest_logs import RestLogs
+from podling.controlplane.apiserver.rest_objects import Asked, RestObjects
+from podling.controlplane.apiserver.rest_subresources import RestSubresources
+from podling.controlplane.apiserver.routes import Route
+from podling.controlplane.apiserver.storage import StorageError
+from podling.kube import errors
+from podling.kube.errors import ApiError
+from podling.kube.kinds import POD
+
+log = logging.getLogger(__name__)
+
+
+class Paths(Protocol):
+    """Serves what is no resource: health, version, discovery, metrics."""
+
+    async def handle(self, request: ApiRequest, route: Route) -> ApiResponse: ...
+
+
+class Observer(Protocol):
+    """Is told of every request that was answered."""
+
+    def observe(self, route: Route, status: int, seconds: float) -> None: ...
+
+
+class RestFace:
+    """Answers requests."""
+
+    def __init__(
+        self,
+        authorizer: Authorizer,
+        in_flight: InFlight,
+        objects: RestObjects,
+        subresources: RestSubresources,
+        logs: RestLogs,
+        paths: Paths,
+    ) -> None:
+        self._authorizer = authorizer
+        self._in_flight = in_flight
+        self._objects = objects
+        self._subresources = subresources
+        self._logs = logs
+        self._paths = paths
+        self._verbs: dict[str, Callable[[Asked], Awaitable[ApiResponse]]] = {
+            "get": objects.get,
+            "list": objects.list,
+            "watch": objects.watch,
+            "create": objects.create,
+            "update": objects.update,
+            "patch": objects.patch,
+            "delete": objects.delete,
+            "deletecollection": objects.delete_collection,
+        }
+
+    async def handle(self, request: ApiRequest) -> ApiResponse:
+        """Answer one request. A stream in the answer has yet to be written."""
+        try:
+            route = routes.parse(request.method, request.path, request.query)
+            self._authorize(request, route)
+            if not route.is_resource:
+                return await self._paths.handle(request, route)
+            with self._in_flight.admitted(route.verb):
+                return await self._resource(request, route)
+        except ApiError as error:
+            return error_response(error)
+        except StorageError as error:
+            return error_response(storage_errors.to_api_error(error))
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.path)
+            return error_response(errors.InternalError(f"{type(error).__name__}; see the log"))
+
+    def _authorize(self, request: ApiRequest, route: Route) -> None:
+        asked = authz.attributes(request.user, route)
+        decision = self._authorizer.authorize(asked)
+        if not decision.allowed:
+            raise authz.forbidden(asked, decision.reason)
+
+    async def _resource(self, request: ApiRequest, route: Route) -> ApiResponse:
+        kind = routes.require_served(route)
+        asked = self._objects.asked(request, route, kind)
+        subresource = kind.subresource(route.subresource) if route.subresource else None
+        if subresource is None:
+            return await self._verbs[route.verb](asked)
+        if kind == POD and subresource.name == "log":
+            return await self._logs.get(asked)
+        return await self._subresources.handle(asked, subresource)
+
+
+def error_response(error: ApiError) -> ApiResponse:
+    """The Status, with the headers that clients act on."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    return json_response(error.to_status(), error.code, headers)
