@@ -20,7 +20,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
@@ -58,6 +58,8 @@ class HttpTransportConfig:
     probe_timeout: float = 2.0
     server_name: str = ""
     """Expected in the server's certificate; empty: the endpoint's host."""
+    token: str = field(default="", repr=False)
+    """Bearer token that says who is asking, where no client certificate does."""
 
 
 class _Server:
@@ -72,7 +74,7 @@ class _Server:
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout),
-            headers={"Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity"} | _authorization(config.token),
             skip_auto_headers=("User-Agent", "Content-Type"),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -326,6 +328,10 @@ async def _open_stream(server: _Server, response: aiohttp.ClientResponse) -> _St
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _text(error: BaseException) -> str:

@@ -26,10 +26,12 @@ from podling.kube import (
     label_selectors,
     merge_patch,
     meta,
+    schema,
+    strategic_merge,
     timestamps,
     watch_frames,
 )
-from podling.kube.client import JSON_PATCH, MERGE_PATCH
+from podling.kube.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from podling.kube.errors import ApiError
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
@@ -378,9 +380,14 @@ def _apply_merge_patch(obj: Object, patch: Any, kind: Kind) -> Object:
     return merge_patch.apply(obj, patch)
 
 
+def _apply_strategic_patch(obj: Object, patch: Any, kind: Kind) -> Object:
+    return strategic_merge.apply(obj, patch, schema.type_of(kind))
+
+
 _PATCHES: Mapping[str, Callable[[Object, Any, Kind], Object]] = {
     JSON_PATCH: _apply_json_patch,
     MERGE_PATCH: _apply_merge_patch,
+    STRATEGIC_MERGE_PATCH: _apply_strategic_patch,
 }
 
 
