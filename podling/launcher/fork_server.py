@@ -14,7 +14,7 @@ of which the fork server keeps a copy for the next who asks, until `release`.
     {"op": "listen", "address": "127.23.0.9", "port": 80} {} and a listening socket
     {"op": "release", "address": "127.23.0.9", "port": 80} {}
     {"op": "exit"}                                        {}
-    anything that fails                                   {"error": "..."}
+    anything that fails                                   {"error": "...", "errno": 13}
 """
 
 import contextlib
@@ -52,18 +52,28 @@ class ForkServer:
     """Serves requests until told to exit."""
 
     def __init__(
-        self, layout: Layout, listener: socket.socket, main: Main, on_exit: OnExit
+        self,
+        layout: Layout,
+        listener: socket.socket,
+        main: Main,
+        on_exit: OnExit,
+        tether: int | None = None,
     ) -> None:
+        """`tether`: the read end of a pipe; see `serve`."""
         self._layout = layout
         self._listener = listener
+        self._tether = tether
         self._main = main
         self._on_exit = on_exit
         self._children: dict[int, str] = {}
         self._listeners: dict[tuple[str, int], socket.socket] = {}
         self._exit = False
 
-    def serve(self) -> None:
-        """Answer on `run/forkserver.sock`; the working directory is the cluster's folder."""
+    def serve(self) -> bool:
+        """Answer on `run/forkserver.sock`; the working directory is the cluster's folder.
+
+        Returns whether it ended because the tether was cut, with its children killed.
+        """
         path = self._layout.socket(NAME)
         path.unlink(missing_ok=True)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -76,16 +86,29 @@ class ForkServer:
             server.listen(BACKLOG)
             selector.register(server, selectors.EVENT_READ)
             selector.register(wake_read, selectors.EVENT_READ)
+            if self._tether is not None:
+                selector.register(self._tether, selectors.EVENT_READ)
             gc.collect()
             gc.freeze()  # a collection in a child would copy every shared page
             while not self._exit:
                 for key, _ in selector.select():
                     if key.fileobj is server:
                         self._accept(server)
-                    else:
+                    elif key.fileobj == wake_read:
                         os.read(wake_read, 4096)
+                    else:
+                        return self._cut()
                 self._reap()
         path.unlink(missing_ok=True)
+        return False
+
+    def _cut(self) -> bool:
+        """Whoever held the tether has gone: kill everything, and wait until it is dead."""
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        for pid, name in self._children.items():
+            self._on_exit(name, os.waitpid(pid, 0)[1])
+        return True
 
     def _ask_exit(self) -> None:
         self._exit = True
@@ -97,7 +120,10 @@ class ForkServer:
             try:
                 request = json.loads(_read_line(connection))
                 answer, descriptor = self._handle(request)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except OSError as error:
+                answer = {"error": error.strerror or str(error), "errno": error.errno}
+                descriptor = None
+            except (ValueError, KeyError, TypeError) as error:
                 answer, descriptor = {"error": str(error)}, None
             data = json.dumps(answer).encode() + b"\n"
             with contextlib.suppress(OSError):  # who asked has gone

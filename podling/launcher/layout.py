@@ -46,6 +46,10 @@ class Layout:
     def pki(self) -> Path:
         return self.root / "pki"
 
+    @property
+    def images(self) -> Path:
+        return self.root / "images.yaml"
+
     def certificate(self, name: str) -> Path:
         return self.pki / f"{name}.crt"
 

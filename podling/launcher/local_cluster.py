@@ -73,14 +73,18 @@ class LocalCluster:
         holder = process_lock.holder(self.layout.lock(name))
         return None if holder is None else holder.pid
 
-    def up(self, wanted: Wanted, timeout: float) -> Cluster:
-        """Make the cluster if there is none, start what does not run, return when all is Ready."""
+    def up(self, wanted: Wanted, timeout: float, tether: int | None = None) -> Cluster:
+        """Make the cluster if there is none, start what does not run, return when all is Ready.
+
+        `tether` is the read end of a pipe: when its last write end is closed, because whoever
+        holds it ended in whatever way, the whole cluster is killed and its folder removed.
+        """
         self.layout.create()
         with self._one_at_a_time(), ThreadPoolExecutor(1) as background:
             cluster, listener = self._load_or_design(wanted)
             # The fork server imports for a while; meanwhile certificates are made.
             certificates = background.submit(credentials.ensure, self.layout, cluster, self._clock)
-            self._start_fork_server(cluster, listener)
+            self._start_fork_server(cluster, listener, tether)
             certificates.result()
             missing = [name for name in cluster.process_names if self.pid(name) is None]
             if missing:
@@ -131,15 +135,18 @@ class LocalCluster:
         cluster_file.save(cluster, self.layout.cluster_file)
         return cluster, listener
 
-    def _start_fork_server(self, cluster: Cluster, listener: socket.socket | None) -> None:
+    def _start_fork_server(
+        self, cluster: Cluster, listener: socket.socket | None, tether: int | None
+    ) -> None:
         if self.pid(fork_client.NAME) is not None and self._fork.answers():
             return
         if listener is None:
             listener = self._inherit_listener(cluster) or addresses.listen(cluster)
         with listener:
+            inherited = [listener.fileno(), *([] if tether is None else [tether])]
             process = subprocess.Popen(
-                fork_server_command(self.layout, listener.fileno()),
-                pass_fds=[listener.fileno()],
+                fork_server_command(self.layout, inherited),
+                pass_fds=inherited,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -219,7 +226,7 @@ class LocalCluster:
     def _purge(self) -> None:
         for name in ("data", "logs", "pki", "run"):
             shutil.rmtree(self.layout.root / name, ignore_errors=True)
-        for file in (self.layout.kubeconfig, self.layout.cluster_file):
+        for file in (self.layout.kubeconfig, self.layout.images, self.layout.cluster_file):
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it may hold files of somebody else's
             self.layout.root.rmdir()
@@ -230,10 +237,10 @@ class LocalCluster:
         return "\n".join([*lines[-LOG_TAIL_LINES:], f"(the whole log: {path})"])
 
 
-def fork_server_command(layout: Layout, listener: int) -> list[str]:
+def fork_server_command(layout: Layout, inherited: Sequence[int]) -> list[str]:
     """Isolated from the user's PYTHON* variables, so that byte-code is used and kept."""
     module = "podling.launcher.processes"
-    return [sys.executable, "-I", "-m", module, str(layout.root), str(listener)]
+    return [sys.executable, "-I", "-m", module, str(layout.root), *map(str, inherited)]
 
 
 def ready_nodes(node_list: Any) -> set[str]:

@@ -1,0 +1,109 @@
+"""A running cluster, and a namespace of it, as a test sees them."""
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from podling.kube import kubeconfig
+from podling.kube.client import Client
+from podling.launcher.chaos import Chaos
+from podling.launcher.local_cluster import LocalCluster
+
+NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+KUBECTL_SECONDS = 60.0
+
+
+class KubectlError(Exception):
+    """kubectl ended with an error; the text has its arguments, exit code and output."""
+
+
+class TestCluster:
+    """A cluster that answers."""
+
+    __test__ = False  # not a test class, whatever its name
+
+    def __init__(self, launcher: LocalCluster, dice: random.Random) -> None:
+        self.launcher = launcher
+        self.chaos = Chaos(launcher, dice)
+        self._dice = dice
+        self._cache = tempfile.mkdtemp(prefix="podling-kubectl-")
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, for any client."""
+        return self.launcher.layout.kubeconfig
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """A client of Podling's own, as administrator."""
+        transport = kubeconfig.transport(kubeconfig.load(self.kubeconfig), self._dice)
+        try:
+            yield Client(transport, user_agent="podling-test")
+        finally:
+            await transport.close()
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run the real kubectl; returns its standard output, raises KubectlError."""
+        done = subprocess.run(
+            self.kubectl_command(*arguments),
+            env=self.kubectl_environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=KUBECTL_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise KubectlError(
+                f"kubectl {' '.join(arguments)} ended with {done.returncode}:\n"
+                f"{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def kubectl_command(self, *arguments: str) -> list[str]:
+        beside = Path(sys.executable).with_name("kubectl")
+        return [str(beside) if beside.exists() else "kubectl", *arguments]
+
+    def kubectl_environment(self) -> dict[str, str]:
+        # kubectl keeps discovery on disk for hours; each cluster gets a cache of its own.
+        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": self._cache}
+
+    @contextlib.contextmanager
+    def namespace(self) -> Iterator["ClusterNamespace"]:
+        """A new namespace, deleted afterwards without waiting for its end."""
+        name = "test-" + "".join(self._dice.choices(NAME_LETTERS, k=8))
+        self.kubectl("create", "namespace", name)
+        try:
+            yield ClusterNamespace(self, name)
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false")
+
+    def remove(self) -> None:
+        """End the cluster and remove all of it."""
+        self.launcher.down(purge=True)
+        with contextlib.suppress(OSError):
+            self.kubeconfig.parent.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNamespace:
+    """A namespace that belongs to one test."""
+
+    cluster: TestCluster
+    name: str
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.cluster.kubeconfig
+
+    def client(self) -> contextlib.AbstractAsyncContextManager[Client]:
+        return self.cluster.client()
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.cluster.kubectl("--namespace", self.name, *arguments, stdin=stdin)

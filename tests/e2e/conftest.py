@@ -1,0 +1,43 @@
+"""Whole clusters of real processes, made by Podling's own pytest plugin."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from podling.launcher.images import Image, ImageTable
+from podling.testing.cluster import TestCluster
+from tests.e2e.waiting import eventually, fetch
+
+GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
+
+
+def install_guestbook(cluster: TestCluster, namespace: str) -> None:
+    """Deploy the guestbook and wait until it is rolled out."""
+    table = ImageTable(cluster.launcher.layout)
+    for part in ("frontend", "storage"):
+        for version in ("1", "2"):
+            command = (sys.executable, str(GUESTBOOK / f"{part}.py"))
+            table.add(f"guestbook-{part}:{version}", Image(command))
+    cluster.kubectl("--namespace", namespace, "apply", "-f", str(GUESTBOOK))
+    for part in ("storage", "frontend"):
+        cluster.kubectl(
+            "--namespace", namespace, "rollout", "status", f"deployment/{part}", "--timeout=60s"
+        )
+
+
+def service_url(cluster: TestCluster, namespace: str, name: str) -> str:
+    where = "{.spec.clusterIP}:{.spec.ports[0].port}"
+    address = cluster.kubectl(
+        "--namespace", namespace, "get", "service", name, "-o", f"jsonpath={where}"
+    )
+    return f"http://{address}"
+
+
+@pytest.fixture
+def guestbook(podling_cluster: TestCluster) -> str:
+    """The guestbook in namespace `default` of the test's cluster; its URL."""
+    install_guestbook(podling_cluster, "default")
+    url = service_url(podling_cluster, "default", "frontend")
+    eventually(lambda: "Guestbook" in fetch(url), 10, lambda: f"{url} to show the page")
+    return url

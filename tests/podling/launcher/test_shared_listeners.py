@@ -1,0 +1,39 @@
+"""Proxies of several nodes share one listener, through a real fork server."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from podling.launcher.layout import Layout
+from podling.launcher.shared_listeners import SharedListeners
+from podling.proxy.services.routing_table import Frontend
+from tests.podling.launcher.test_fork_server import address, layout
+
+__all__ = ["address", "layout"]
+
+
+async def test_two_proxies_accept_from_the_same_socket(
+    layout: Layout, address: tuple[str, int]
+) -> None:
+    sources = [SharedListeners(layout.root / layout.socket("forkserver")) for _ in range(2)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        frontend = Frontend(*free.getsockname())
+    first, second = [await source.listen(frontend) for source in sources]
+    first.close()
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(frontend, timeout=5), second:
+        async with asyncio.timeout(5):
+            accepted, _ = await loop.sock_accept(second)
+        accepted.close()
+    await sources[0].release(frontend)
+
+
+async def test_an_address_that_cannot_be_bound_is_told_with_its_errno(
+    layout: Layout, address: tuple[str, int]
+) -> None:
+    source = SharedListeners(layout.root / layout.socket("forkserver"))
+    with pytest.raises(OSError, match="in use") as raised:
+        await source.listen(Frontend(*address))
+    assert raised.value.errno == errno.EADDRINUSE
