@@ -58,9 +58,9 @@ def validate_containers(spec: Object, path: str, context: PodContext) -> list[Fi
 def _validate_main_container(container: Object, path: str) -> list[FieldError]:
     errors = []
     for field in _PROBES:
-        if probe := container.get(field):
+        if (probe := container.get(field)) is not None:
             errors += validate_probe(probe, f"{path}.{field}", field)
-    if lifecycle := container.get("lifecycle"):
+    if (lifecycle := container.get("lifecycle")) is not None:
         errors += validate_lifecycle(lifecycle, f"{path}.lifecycle")
     return errors
 

@@ -71,9 +71,7 @@ def _mirror_service_account(spec: Object) -> None:
 
 
 def _default_container(container: Object) -> None:
-    image = container.get("image")
-    if isinstance(image, str):
-        fill_zero(container, "imagePullPolicy", pull_policy(image))
+    fill_zero(container, "imagePullPolicy", pull_policy(container.get("image") or ""))
     fill_zero(container, "terminationMessagePath", "/dev/termination-log")
     fill_zero(container, "terminationMessagePolicy", "File")
     fill(container, "resources", {})
@@ -82,7 +80,7 @@ def _default_container(container: Object) -> None:
     for variable in items(container, "env"):
         _default_field_reference(variable.get("valueFrom"))
     for field in _PROBES:
-        if probe := container.get(field):
+        if (probe := container.get(field)) is not None:
             _default_probe(probe)
     for hook in (container.get("lifecycle") or {}).values():
         _default_handler(hook)
