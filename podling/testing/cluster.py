@@ -13,10 +13,11 @@ from pathlib import Path
 from podling.kube import kubeconfig
 from podling.kube.client import Client
 from podling.launcher.chaos import Chaos
-from podling.launcher.local_cluster import LocalCluster
+from podling.launcher.local_cluster import LocalCluster, Wanted
 
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 KUBECTL_SECONDS = 60.0
+UP_SECONDS = 60.0
 
 
 class KubectlError(Exception):
@@ -28,11 +29,16 @@ class TestCluster:
 
     __test__ = False  # not a test class, whatever its name
 
-    def __init__(self, launcher: LocalCluster, dice: random.Random) -> None:
+    def __init__(self, launcher: LocalCluster, tether: int, dice: random.Random) -> None:
         self.launcher = launcher
+        self._tether = tether
         self.chaos = Chaos(launcher, dice)
         self._dice = dice
         self._cache = tempfile.mkdtemp(prefix="podling-kubectl-")
+
+    def up(self, wanted: Wanted | None = None) -> None:
+        """Start what does not run; returns when all is Ready."""
+        self.launcher.up(wanted or Wanted(), UP_SECONDS, self._tether)
 
     @property
     def kubeconfig(self) -> Path:
@@ -97,6 +103,10 @@ class ClusterNamespace:
 
     cluster: TestCluster
     name: str
+
+    def up(self, wanted: Wanted | None = None) -> None:
+        """Start what does not run; returns when all is Ready."""
+        self.launcher.up(wanted or Wanted(), UP_SECONDS, self._tether)
 
     @property
     def kubeconfig(self) -> Path:

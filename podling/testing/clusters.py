@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,6 @@ from podling.aiokit.clock import system_wall_clock
 from podling.launcher.layout import Layout
 from podling.launcher.local_cluster import LocalCluster, Wanted
 from podling.testing.cluster import TestCluster
-
-UP_SECONDS = 60.0
 
 
 class Clusters:
@@ -51,13 +48,13 @@ class Clusters:
         # Short, because sockets live below it.
         root = Path(tempfile.mkdtemp(prefix="podling-"))
         launcher = LocalCluster(Layout.at(root), system_wall_clock, ids.system_dice(), _quiet)
+        cluster = TestCluster(launcher, self._read, ids.system_dice())
         try:
-            launcher.up(Wanted(replicas, nodes), UP_SECONDS, tether=self._read)
+            cluster.up(Wanted(replicas, nodes))
         except BaseException:
-            launcher.down(purge=True)
-            shutil.rmtree(root, ignore_errors=True)
+            cluster.remove()
             raise
-        return TestCluster(launcher, ids.system_dice())
+        return cluster
 
 
 def _quiet(_: str) -> None:
