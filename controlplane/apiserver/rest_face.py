@@ -5,6 +5,7 @@
 Whatever goes wrong becomes a `Status`. Faces (HTTP, in-process) have identified the caller.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -31,10 +32,8 @@ class Paths(Protocol):
     async def handle(self, request: ApiRequest, route: Route) -> ApiResponse: ...
 
 
-class Observer(Protocol):
-    """Is told of every request that was answered."""
-
-    def observe(self, route: Route, status: int, seconds: float) -> None: ...
+#: Told of every request that was answered: route, status, seconds until the answer began.
+Observer = Callable[[Route, int, float], None]
 
 
 class RestFace:
@@ -48,6 +47,7 @@ class RestFace:
         subresources: RestSubresources,
         logs: RestLogs,
         paths: Paths,
+        observe: Observer,
     ) -> None:
         self._authorizer = authorizer
         self._in_flight = in_flight
@@ -55,6 +55,7 @@ class RestFace:
         self._subresources = subresources
         self._logs = logs
         self._paths = paths
+        self._observe = observe
         self._verbs: dict[str, Callable[[Asked], Awaitable[ApiResponse]]] = {
             "get": objects.get,
             "list": objects.list,
@@ -68,20 +69,28 @@ class RestFace:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer one request. A stream in the answer has yet to be written."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        route = routes.parse(request.method, request.path, request.query)
         try:
-            route = routes.parse(request.method, request.path, request.query)
-            self._authorize(request, route)
-            if not route.is_resource:
-                return await self._paths.handle(request, route)
-            with self._in_flight.admitted(route.verb):
-                return await self._resource(request, route)
+            response = await self._answer(request, route)
         except ApiError as error:
-            return error_response(error)
+            response = error_response(error)
         except StorageError as error:
-            return error_response(storage_errors.to_api_error(error))
+            response = error_response(storage_errors.to_api_error(error))
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            return error_response(errors.InternalError(f"{type(error).__name__}; see the log"))
+            text = f"{type(error).__name__}, see the log of this server"
+            response = error_response(errors.InternalError(text))
+        self._observe(route, response.status, loop.time() - began)
+        return response
+
+    async def _answer(self, request: ApiRequest, route: Route) -> ApiResponse:
+        self._authorize(request, route)
+        if not route.is_resource:
+            return await self._paths.handle(request, route)
+        with self._in_flight.admitted(route.verb):
+            return await self._resource(request, route)
 
     def _authorize(self, request: ApiRequest, route: Route) -> None:
         asked = authz.attributes(request.user, route)

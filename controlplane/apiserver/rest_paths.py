@@ -1,12 +1,12 @@
 """Paths that are no resources: health, version, discovery, OpenAPI, metrics.
 
-    /livez     the process answers
-    /readyz    it can serve: the cache is filled and it is not stopping (also /healthz)
-    /version   what version of Kubernetes this is compatible with
+/livez     the process answers
+/readyz    it can serve: the cache is filled and it is not stopping (also /healthz)
+/version   what version of Kubernetes this is compatible with
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -21,7 +21,7 @@ TEXT = "text/plain; charset=utf-8"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 #: Name -> why it fails; "" if it does not.
-Checks = Callable[[], dict[str, str]]
+Checks = Callable[[], Mapping[str, str]]
 
 
 class RestPaths:

@@ -1,0 +1,217 @@
+"""The API server without its sockets: store, cache, pipeline and the REST interface as a function.
+
+The HTTP server, the gRPC service and the in-process transport are faces of this.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from prometheus_client import CollectorRegistry
+
+from podling.aiokit.backoff import Backoff
+from podling.aiokit.clock import WallClock
+from podling.aiokit.ids import IdSource
+from podling.aiokit.tasks import OnDeath, TaskSet
+from podling.controlplane.apiserver.admission import AdmissionChain
+from podling.controlplane.apiserver.admission_plugins import (
+    DefaultTolerationSeconds,
+    NamespaceLifecycle,
+    ServiceAccountDefault,
+)
+from podling.controlplane.apiserver.authz import SystemAuthorizer
+from podling.controlplane.apiserver.bootstrap import Bootstrap, Endpoint
+from podling.controlplane.apiserver.claim_repair import ClaimRepair
+from podling.controlplane.apiserver.compactor import Compactor
+from podling.controlplane.apiserver.discovery import Discovery
+from podling.controlplane.apiserver.event_leases import EventLeases
+from podling.controlplane.apiserver.in_flight import InFlight, InFlightConfig
+from podling.controlplane.apiserver.metrics import ApiMetrics
+from podling.controlplane.apiserver.object_lists import ObjectLists
+from podling.controlplane.apiserver.openapi import OpenApi
+from podling.controlplane.apiserver.registry import Collaborators, Registry
+from podling.controlplane.apiserver.rest_face import RestFace
+from podling.controlplane.apiserver.rest_logs import NodeLogs, RestLogs
+from podling.controlplane.apiserver.rest_objects import RestObjects
+from podling.controlplane.apiserver.rest_paths import RestPaths
+from podling.controlplane.apiserver.rest_subresources import RestSubresources
+from podling.controlplane.apiserver.service_addresses import (
+    Claims,
+    ServiceAddresses,
+    ServiceRange,
+)
+from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.strategies import StrategyConfig, build_strategies
+from podling.controlplane.apiserver.watch_cache import WatchCache, WatchCacheConfig
+from podling.controlplane.apiserver.watch_streams import WatchStreams
+from podling.controlplane.apiserver.watchers import End
+from podling.kube import kinds
+from podling.kube.kinds import POD, SERVICE
+
+RETRY_FIRST, RETRY_CAP = 0.02, 1.0
+"""Seconds between attempts to read the store, or to make the first objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCoreConfig:
+    """Everything that is chosen outside."""
+
+    podling_version: str
+    service_range: str
+    """Of cluster addresses, such as `127.5.0.0/18`."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """Where all API servers of the cluster can be reached, for the Service `kubernetes`."""
+    not_ready_toleration_seconds: int = 300
+    unreachable_toleration_seconds: int = 300
+    """How long a pod stays on a node that is gone, unless it says otherwise (upstream:
+    --default-not-ready-toleration-seconds and its sibling)."""
+    event_ttl_seconds: int = 3600
+    """How long Events are kept (--event-ttl)."""
+    compaction_seconds: float = 300.0
+    """How much history is kept for lists and watches that go on; 0: all of it
+    (--etcd-compaction-interval)."""
+    allow_loopback_endpoints: bool = True
+    """Pods may have addresses in 127.0.0.0/8."""
+    watch_buffer_bytes: int = 16 << 20
+    """What may wait for one watching client before it is cut off."""
+    in_flight: InFlightConfig = field(default_factory=InFlightConfig)
+    watch_cache: WatchCacheConfig = field(default_factory=WatchCacheConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is outside of the server and comes in through its constructor."""
+
+    clock: WallClock
+    ids: IdSource
+    dice: Random
+    metrics: CollectorRegistry
+    node_logs: NodeLogs
+    on_death: OnDeath
+    """Told when a task dies that the server cannot do without."""
+
+
+class ApiCore:
+    """Component: reads the store from `start` on, and makes the first objects of a cluster."""
+
+    name = "apiserver"
+
+    def __init__(self, config: ApiCoreConfig, storage: Storage, world: World) -> None:
+        self._config = config
+        self._world = world
+        self._storage = storage
+        self._tasks = TaskSet(self.name, world.on_death)
+        self._stopping = False
+        self.cache = WatchCache(
+            storage, kinds.BUILT_IN, config.watch_cache, self._backoff(), world.on_death
+        )
+        self.registry = self._registry()
+        self.lists = ObjectLists(self.cache, storage)
+        self.watches = WatchStreams(self.cache, self.lists, world.dice, config.watch_buffer_bytes)
+        self.authorizer = SystemAuthorizer(self._node_of_pod)
+        self.in_flight = InFlight(config.in_flight)
+        self.metrics = ApiMetrics(world.metrics)
+        self.face = self._face()
+        self._bootstrap = Bootstrap(
+            self.registry, self._range.kubernetes, config.endpoints, self._backoff()
+        )
+
+    async def start(self) -> None:
+        """Return at once: the store may need others to start before it has a quorum."""
+        await self.cache.start()
+        self._tasks.spawn(self._begin(), name="bootstrap")
+        repair = ClaimRepair(self._claims, self.cache, self._range)
+        self._tasks.spawn(repair.run(), name="claim-repair")
+        if self._config.compaction_seconds:
+            compactor = Compactor(self._storage, self._config.compaction_seconds)
+            self._tasks.spawn(compactor.run(), name="compactor")
+
+    def end_watches(self) -> None:
+        """Become unready, and end every watch in good order."""
+        self._stopping = True
+        self.cache.end_watches(End.STOPPING)
+
+    async def stop(self) -> None:
+        self.end_watches()
+        await self._tasks.close()
+        await self.cache.stop()
+
+    def checks(self) -> Mapping[str, str]:
+        """What `/readyz` looks at: name -> why it fails, empty if it does not."""
+        loaded = self.cache.loaded.is_set()
+        return {
+            "ping": "",
+            "watch-cache": "" if loaded else "the store has not been read yet",
+            "bootstrap": "" if self._bootstrap.done.is_set() else "the first objects are not there",
+            "shutdown": "the server is stopping" if self._stopping else "",
+        }
+
+    async def ready(self) -> None:
+        """Wait until everything that a new cluster begins with is there."""
+        await self.cache.loaded.wait()
+        await self._bootstrap.done.wait()
+
+    async def _begin(self) -> None:
+        await self.cache.loaded.wait()
+        await self._bootstrap.run()
+
+    def _backoff(self) -> Backoff:
+        return Backoff(RETRY_FIRST, RETRY_CAP, self._world.dice)
+
+    def _registry(self) -> Registry:
+        config, world, storage = self._config, self._world, self._storage
+        self._range = ServiceRange(ipaddress.ip_network(config.service_range))
+        self._claims = Claims(storage, world.clock, world.ids)
+        plugins = (
+            NamespaceLifecycle(self.cache, storage),
+            ServiceAccountDefault(),
+            DefaultTolerationSeconds(
+                config.not_ready_toleration_seconds, config.unreachable_toleration_seconds
+            ),
+        )
+        return Registry(
+            Collaborators(
+                storage=storage,
+                strategies=build_strategies(StrategyConfig(config.allow_loopback_endpoints)),
+                admission=AdmissionChain(plugins),
+                hooks={SERVICE: ServiceAddresses(self._claims, self._range, world.dice)},
+                lease_for=EventLeases(storage, config.event_ttl_seconds),
+                clock=world.clock,
+                ids=world.ids,
+                dice=world.dice,
+            )
+        )
+
+    def _face(self) -> RestFace:
+        world = self._world
+        objects = RestObjects(self.registry, self.lists, self.watches, world.clock)
+        paths = RestPaths(
+            Discovery(kinds.BUILT_IN),
+            OpenApi(kinds.BUILT_IN, "v1.37.0"),
+            self.checks,
+            self._metrics_text,
+            self._config.podling_version,
+        )
+        return RestFace(
+            self.authorizer,
+            self.in_flight,
+            objects,
+            RestSubresources(self.registry, objects),
+            RestLogs(self.registry, world.node_logs),
+            paths,
+            self.metrics.observe,
+        )
+
+    def _metrics_text(self) -> bytes:
+        self.metrics.in_flight.labels("readOnly").set(self.in_flight.reads)
+        self.metrics.in_flight.labels("mutating").set(self.in_flight.writes)
+        self.metrics.watches.labels("WATCH").set(self.cache.watch_count())
+        self.metrics.cache_revision.set(self.cache.revision)
+        return self.metrics.text()
+
+    def _node_of_pod(self, namespace: str, name: str) -> str | None:
+        if not self.cache.loaded.is_set():
+            return None
+        entry = self.cache.of(POD).get(POD.storage_key(namespace, name))
+        return None if entry is None else entry.fields.get("spec.nodeName", "")
