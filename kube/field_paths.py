@@ -40,7 +40,9 @@ def value(obj: Mapping[str, Any], path: str) -> str:
             raise FieldPathError(f"fieldPath {plain!r} does not support subscript")
         return str(found.get(subscript, ""))
     if isinstance(found, Mapping) and plain in ("metadata.labels", "metadata.annotations"):
-        return "\n".join(f"{key}={json.dumps(found[key])}" for key in sorted(found))
+        return "\n".join(
+            f"{key}={json.dumps(found[key], ensure_ascii=False)}" for key in sorted(found)
+        )
     if isinstance(found, bool):
         return "true" if found else "false"
     if isinstance(found, str | int):

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from podling.kube import protobuf_table, timestamps
+from podling.kube import protobuf_table, strict_json, timestamps
 from podling.kube.meta import Object
 from podling.kube.protobuf_table import Op
 
@@ -32,7 +32,7 @@ class ProtobufError(ValueError):
 def decode(body: bytes) -> Object:
     """The object in an envelope, with `apiVersion` and `kind`. Raises ProtobufError."""
     try:
-        return _envelope(body)
+        obj = _envelope(body)
     except ProtobufError:
         raise
     except (IndexError, struct.error):
@@ -41,6 +41,9 @@ def decode(body: bytes) -> Object:
         raise ProtobufError("the protobuf body is nested too deeply") from None
     except (ValueError, OverflowError, OSError) as error:
         raise ProtobufError(f"the protobuf body is malformed: {error}") from None
+    if len(body) > 2 * strict_json.MAX_DEPTH and strict_json.is_too_deep(obj):
+        raise ProtobufError("the protobuf body is nested too deeply")
+    return obj
 
 
 def _envelope(body: bytes) -> Object:

@@ -5,7 +5,7 @@ field's merge key; every other list is replaced. What a patch cannot say by its 
 directives:
 
     {"$patch": "replace", ...}                 take this object as it is, merge nothing
-    {"name": "c", "$patch": "delete"}          in a list: remove the item; elsewhere: empty the object
+    {"name": "c", "$patch": "delete"}          in a list: remove the item; elsewhere: empty it
     [{"$patch": "replace"}, ...]               take this list as it is
     "$deleteFromPrimitiveList/finalizers": []  remove these values
     "$setElementOrder/containers": [{"name":]  put the items into this order
@@ -194,7 +194,7 @@ def _merge_items(
 
 def _merge_values(original: list[Any], patch: list[Any]) -> list[Any]:
     """Both lists, each value once."""
-    return list({_scalar(value): value for value in reversed([*original, *patch])}.values())[::-1]
+    return list({_scalar(value): value for value in [*original, *patch]}.values())
 
 
 def _arrange(

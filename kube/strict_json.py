@@ -30,16 +30,16 @@ def loads(body: bytes, *, find_duplicates: bool = True) -> tuple[Any, list[str]]
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise JsonError(f"error decoding JSON: {error}") from None
-    _check_depth(value, body)
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_too_deep(value):
+        raise JsonError(f"error decoding JSON: nested more than {MAX_DEPTH} levels deep")
     if not find_duplicates or orjson.dumps(value) == body.strip():
         # What a value without equal keys is written as cannot have had any.
         return value, []
     return value, _duplicates(body)
 
 
-def _check_depth(value: Any, body: bytes) -> None:
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
-        return
+def is_too_deep(value: Any) -> bool:
+    """Whether a value is nested more than MAX_DEPTH levels deep."""
     layer = [value]
     for _ in range(MAX_DEPTH):
         layer = [
@@ -50,8 +50,8 @@ def _check_depth(value: Any, body: bytes) -> None:
             if isinstance(inner, dict | list)
         ]
         if not layer:
-            return
-    raise JsonError(f"error decoding JSON: nested more than {MAX_DEPTH} levels deep")
+            return False
+    return True
 
 
 def _duplicates(body: bytes) -> list[str]:
