@@ -20,14 +20,18 @@ class NodeFacts:
     capabilities: Object = field(default_factory=dict)
     """What the runtime can do for a pod."""
 
+    @property
+    def mounts_files(self) -> bool:
+        """Whether a pod can be given files of its own, such as /etc/resolv.conf.
+
+        Podling's runtime says so where it cannot; other runtimes always can.
+        """
+        return bool(self.capabilities.get("mount_namespace") != "none")
+
 
 class Recorder(Protocol):
     """Where Events go (`podling.kube.event_recorder.EventRecorder`)."""
 
     def event(
-        self,
-        obj: Object,
-        type: str,  # noqa: A002
-        reason: str,
-        message: str,
+        self, obj: Object, type_: str, reason: str, message: str, *, field_path: str = ""
     ) -> None: ...

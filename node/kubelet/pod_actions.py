@@ -36,6 +36,10 @@ NORMAL = "Normal"
 WARNING = "Warning"
 HOOK_MARGIN = 2.0
 """Seconds that are left for SIGTERM when a preStop hook used up the grace period."""
+NO_RESOLVER = (
+    "this node cannot give the pod a /etc/resolv.conf of its own, so names of services are looked "
+    "up as on the host; the variables NAME_SERVICE_HOST and NAME_SERVICE_PORT lead to them"
+)
 POST_START_LIMIT = 600.0
 """Seconds after which a postStart hook is given up."""
 
@@ -74,8 +78,15 @@ class PodActions:
     def __init__(self, tools: NodeTools) -> None:
         self._tools = tools
 
-    def event(self, pod: Object, kind: str, reason: str, message: str) -> None:
-        self._tools.recorder.event(pod, kind, reason, message)
+    def event(
+        self, pod: Object, kind: str, reason: str, message: str, *, container: str = ""
+    ) -> None:
+        """Record an Event about the pod, or about one of its containers."""
+        path = ""
+        if container:
+            init = any(spec["name"] == container for spec in pod_spec.init_containers(pod))
+            path = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+        self._tools.recorder.event(pod, kind, reason, message, field_path=path)
 
     async def prepare(self, pod: Object) -> None:
         """Make the pod's volumes."""
@@ -101,6 +112,8 @@ class PodActions:
             if not error.unavailable:
                 self.event(pod, WARNING, "FailedCreatePodSandBox", message)
             raise ActionFailedError("", Waiting("ContainerCreating", message)) from None
+        if config.dns_config.servers and not self._tools.facts.mounts_files:
+            self.event(pod, NORMAL, "ResolverNotMounted", NO_RESOLVER)
 
     async def start(
         self, pod: Object, start: Start, sandbox: Sandbox, pod_ips: tuple[str, ...]
@@ -124,7 +137,7 @@ class PodActions:
 
     async def kill(self, pod: Object, kill: Kill, sandbox_id: str, address: str) -> None:
         """preStop hook, SIGTERM, SIGKILL; returns when the container has ended."""
-        self.event(pod, NORMAL, "Killing", kill.message)
+        self.event(pod, NORMAL, "Killing", kill.message, container=kill.name)
         loop = asyncio.get_running_loop()
         began = loop.time()
         spec = pod_spec.container(pod, kill.name) or {"name": kill.name}
@@ -185,20 +198,28 @@ class PodActions:
         try:
             if policy != "Always" and await runtime.image_ref(image):
                 message = f'Container image "{image}" already present on machine'
-                self.event(pod, NORMAL, "Pulled", message)
+                self.event(pod, NORMAL, "Pulled", message, container=spec["name"])
                 return
             if policy == "Never":
                 message = f'Container image "{image}" is not present with pull policy of Never'
-                self.event(pod, WARNING, "ErrImageNeverPull", message)
+                self.event(pod, WARNING, "ErrImageNeverPull", message, container=spec["name"])
                 raise ActionFailedError(spec["name"], Waiting("ErrImageNeverPull", message))
-            self.event(pod, NORMAL, "Pulling", f'Pulling image "{image}"')
+            self.event(pod, NORMAL, "Pulling", f'Pulling image "{image}"', container=spec["name"])
             await runtime.pull_image(image, sandbox)
         except RuntimeCallError as error:
-            self.event(pod, WARNING, "Failed", f'Failed to pull image "{image}": {error}')
-            self.event(pod, WARNING, "Failed", "Error: ErrImagePull")
+            self.event(
+                pod,
+                WARNING,
+                "Failed",
+                f'Failed to pull image "{image}": {error}',
+                container=spec["name"],
+            )
+            self.event(pod, WARNING, "Failed", "Error: ErrImagePull", container=spec["name"])
             waiting = Waiting("ErrImagePull", str(error))
             raise ActionFailedError(spec["name"], waiting, pull=True) from None
-        self.event(pod, NORMAL, "Pulled", f'Successfully pulled image "{image}"')
+        self.event(
+            pod, NORMAL, "Pulled", f'Successfully pulled image "{image}"', container=spec["name"]
+        )
 
     async def _container_config(
         self, pod: Object, spec: Object, attempt: int, pod_ips: tuple[str, ...]
@@ -229,7 +250,9 @@ class PodActions:
             created = await self._tools.runtime.create_container(sandbox.id, config, sandbox_config)
         except RuntimeCallError as error:
             raise self._failed(pod, spec, "CreateContainerError", str(error)) from None
-        self.event(pod, NORMAL, "Created", f"Created container: {spec['name']}")
+        self.event(
+            pod, NORMAL, "Created", f"Created container: {spec['name']}", container=spec["name"]
+        )
         return created
 
     async def _start(self, pod: Object, spec: Object, container_id: str) -> None:
@@ -237,7 +260,9 @@ class PodActions:
             await self._tools.runtime.start_container(container_id)
         except RuntimeCallError as error:
             raise self._failed(pod, spec, "RunContainerError", str(error)) from None
-        self.event(pod, NORMAL, "Started", f"Started container {spec['name']}")
+        self.event(
+            pod, NORMAL, "Started", f"Started container {spec['name']}", container=spec["name"]
+        )
 
     async def _post_start(
         self, pod: Object, spec: Object, container_id: str, pod_ips: tuple[str, ...]
@@ -249,13 +274,25 @@ class PodActions:
         answer = await self._tools.prober.ask(hook, target, POST_START_LIMIT)
         if answer.success:
             return
-        self.event(pod, WARNING, "FailedPostStartHook", f"PostStartHook failed: {answer.output}")
-        self.event(pod, NORMAL, "Killing", f"FailedPostStartHook: stopping {spec['name']}")
+        self.event(
+            pod,
+            WARNING,
+            "FailedPostStartHook",
+            f"PostStartHook failed: {answer.output}",
+            container=spec["name"],
+        )
+        self.event(
+            pod,
+            NORMAL,
+            "Killing",
+            f"FailedPostStartHook: stopping {spec['name']}",
+            container=spec["name"],
+        )
         await self._tools.runtime.stop_container(container_id, pod_spec.grace_period(pod))
         raise ActionFailedError(spec["name"], Waiting("PostStartHookError", answer.output))
 
     def _failed(self, pod: Object, spec: Object, reason: str, text: str) -> ActionFailedError:
-        self.event(pod, WARNING, "Failed", f"Error: {text}")
+        self.event(pod, WARNING, "Failed", f"Error: {text}", container=spec["name"])
         return ActionFailedError(spec["name"], Waiting(reason, text))
 
     async def _look(self, sandbox_id: str) -> None:

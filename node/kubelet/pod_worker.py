@@ -336,11 +336,11 @@ class PodWorker:
                 self._backing_off.add((name, container.attempt))
                 where = pod_status.describe(view.pod)
                 message = f"Back-off restarting failed container {name} in pod {where}"
-                self._actions.event(view.pod, WARNING, "BackOff", message)
+                self._actions.event(view.pod, WARNING, "BackOff", message, container=name)
 
     def _probe_failed(self, name: str, kind: ProbeKind, answer: Answer) -> None:
         message = f"{kind.value.capitalize()} probe failed: {answer.output}"
-        self._actions.event(self._pod, WARNING, "Unhealthy", message)
+        self._actions.event(self._pod, WARNING, "Unhealthy", message, container=name)
 
     def _wake_after(self, seconds: float) -> None:
         """Have a turn then; only the earliest of several wishes counts."""
