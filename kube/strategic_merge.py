@@ -150,7 +150,7 @@ def _merge_list(original: list[Any], patch: list[Any], rule: Field, order: Any) 
         additions = patch
         merged = _merge_values(original, patch)
     wanted = [identify(item) for item in additions]
-    if order is not None:
+    if order:
         given = _identities(order, identify)
         _check_order(wanted, given)
         wanted = given

@@ -1,5 +1,7 @@
 import contextlib
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,7 +173,12 @@ def test_no_directive_is_ever_stored() -> None:
         ({"metadata": {"$deleteFromPrimitiveList/finalizers": "a"}}, "must be a list"),
         ({"metadata": {"finalizers": [{}]}}, "plain values"),
         (
-            {"spec": {"$setElementOrder/containers": [], "containers": [{"name": "a"}]}},
+            {
+                "spec": {
+                    "$setElementOrder/containers": [{"name": "b"}],
+                    "containers": [{"name": "a"}],
+                }
+            },
             "'a' in the patch is missing from",
         ),
     ],
@@ -179,6 +186,15 @@ def test_no_directive_is_ever_stored() -> None:
 def test_a_refusal_says_what_is_wrong(patch: Any, text: str) -> None:
     with pytest.raises(StrategicMergeError, match=text):
         strategic_merge.apply(containers("a", "b"), patch, POD_TYPE)
+
+
+RECORDED = json.loads((Path(__file__).parent / "data" / "kubectl_strategic_merge.json").read_text())
+"""Random pods and patches, and what kubectl 1.37.1 makes of them (`kubectl patch --local`)."""
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: json.dumps(case["patch"])[:60])
+def test_kubectl_merges_the_same(case: dict[str, Any]) -> None:
+    assert strategic_merge.apply(case["doc"], case["patch"], POD_TYPE) == case["result"]
 
 
 NAMES = st.lists(st.sampled_from("abcde"), unique=True).map("".join)
