@@ -230,6 +230,7 @@ class Launcher:
             )
 
     def _child_plan(self, process_id: str, spec: ProcessSpec) -> child.ChildPlan:
+        spec = _as_user(spec)
         mounts = None
         if spec.binds and self._way == "none":
             unseen = mount_plan.unseen(spec.binds, _same_file)
@@ -254,7 +255,7 @@ class Launcher:
 
     def _exec_plan(self, record: ProcessRecord, spec: ExecSpec) -> child.ChildPlan:
         env = {**spec.env, MARKER: f"{self._marker}/{record.id}"}
-        beside = self._running[record.id].spec
+        beside = _as_user(self._running[record.id].spec)
         return child.ChildPlan(
             spec.argv, env, spec.cwd, self._null, self._null, self._null, self._way,
             join=record.pid if record.has_namespace else 0, user=beside.user, group=beside.group,
@@ -332,6 +333,18 @@ class Launcher:
 
     def _now(self) -> int:
         return int(self._wall_clock() * 1e9)
+
+
+def _as_user(spec: ProcessSpec) -> ProcessSpec:
+    """Without root there is one user to be: leave out what asks for it, refuse what does not."""
+    if os.getuid() == 0:
+        return spec
+    if spec.user not in (None, os.getuid()):
+        raise LauncherError(
+            "start_failed",
+            f"cannot run as user {spec.user}: this node runs as user {os.getuid()}, without root",
+        )
+    return replace(spec, user=None, group=None, groups=())
 
 
 def _log_sinks(log_file: LogFile | None) -> tuple[Sink, Sink]:

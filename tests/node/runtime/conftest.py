@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.runtime.launched import LauncherProcess, Watcher
+from tests.node.runtime.served import Node
 
 
 @pytest.fixture
@@ -30,3 +31,11 @@ async def watcher(launcher: LauncherProcess) -> AsyncIterator[Watcher]:
     await watching.client.start(5)
     yield watching
     await watching.client.stop()
+
+
+@pytest.fixture
+async def node(folder: Path, launcher: LauncherProcess) -> AsyncIterator[Node]:
+    served = Node(folder, launcher)
+    await served.start()
+    yield served
+    await served.stop()

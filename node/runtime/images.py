@@ -1,0 +1,103 @@
+"""What an image name stands for on a node without images: a command. Pure.
+
+A name is looked up as written, then without tag and digest, then also without the registries that
+people leave out. What no entry maps runs the container's own command on the node:
+
+    image "python:3.12"               built in: `python3`
+    image "docker.io/library/busybox" built in: `sh`
+    image "example.com/shop:7"        the container's `command`; without one it cannot run
+
+As in a container engine, a container's `command` replaces the image's whole command, and its `args`
+replace the image's arguments only.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_IMPLIED = ("docker.io/library/", "docker.io/", "library/", "registry.k8s.io/", "k8s.gcr.io/")
+
+# The grammar of image references (distribution/reference), as far as it refuses nonsense.
+_REFERENCE = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@[a-z0-9]+:[0-9a-f]{32,})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCommand:
+    """What an image runs: `entrypoint` and then `args`."""
+
+    entrypoint: tuple[str, ...]
+    args: tuple[str, ...] = ()
+
+
+BUILT_IN: Mapping[str, ImageCommand] = {
+    "pause": ImageCommand(("sleep",), ("infinity",)),
+    "busybox": ImageCommand((), ("sh",)),
+    "alpine": ImageCommand((), ("sh",)),
+    "debian": ImageCommand((), ("bash",)),
+    "ubuntu": ImageCommand((), ("bash",)),
+    "bash": ImageCommand((), ("bash",)),
+    "python": ImageCommand((), ("python3",)),
+}
+
+
+class NoCommand(Exception):
+    """Neither the image nor the container says what to run; the text says what to do."""
+
+
+class ImageTable:
+    """The images of a node: built-in ones, and those of its configuration, which come first."""
+
+    def __init__(self, configured: Mapping[str, Sequence[str]]) -> None:
+        """`configured`: name, with or without tag, to a command with its arguments."""
+        self._commands = {
+            **BUILT_IN,
+            **{name: ImageCommand(tuple(argv)) for name, argv in configured.items()},
+        }
+
+    def names(self) -> list[str]:
+        return sorted(self._commands)
+
+    def find(self, image: str) -> ImageCommand | None:
+        for name in _spellings(image):
+            if name in self._commands:
+                return self._commands[name]
+        return None
+
+    def argv(self, image: str, command: Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
+        """The words to execute. Raises NoCommand."""
+        if command:
+            return (*command, *args)
+        found = self.find(image)
+        if found is None:
+            raise NoCommand(
+                f'image "{image}" stands for no command on this node, and the container has none '
+                f'of its own: give the container a "command", or map the image to one in the '
+                f"node's image table"
+            )
+        return (*found.entrypoint, *(args or found.args))
+
+
+def is_valid(image: str) -> bool:
+    return len(image) <= 1000 and _REFERENCE.fullmatch(image) is not None
+
+
+def image_id(image: str) -> str:
+    """A stable id in the form of a digest; names without tag and with `:latest` share it."""
+    name = image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
+    return "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def _spellings(image: str) -> list[str]:
+    bare = image.partition("@")[0]
+    head, slash, tail = bare.rpartition("/")
+    repository = head + slash + tail.partition(":")[0]
+    found = [image, bare, repository]
+    for prefix in _IMPLIED:
+        found += [name.removeprefix(prefix) for name in (bare, repository)]
+    return found
