@@ -134,6 +134,11 @@ class Stopped(StoreError):
     text = "etcdserver: server stopped"
 
 
+class BadLeaderTransferee(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: bad leader transferee"
+
+
 class EmptyWatchRange(StoreError):
     """Travels as the reason of a cancelled watch, not as a status."""
 

@@ -208,6 +208,8 @@ class WatchResponse(NamedTuple):
     compact_revision: int = 0
     cancel_reason: str = ""
     events: Sequence[Event] = ()
+    fragment: bool = False
+    """More of the same revision follows."""
 
 
 class HashKVResponse(NamedTuple):
@@ -222,6 +224,16 @@ def is_read_only(txn: TxnRequest) -> bool:
     return all(
         isinstance(operation, RangeRequest)
         or (isinstance(operation, TxnRequest) and is_read_only(operation))
+        for branch in (txn.success, txn.failure)
+        for operation in branch
+    )
+
+
+def has_puts(txn: TxnRequest) -> bool:
+    """Whether a branch of `txn` can put."""
+    return any(
+        isinstance(operation, PutRequest)
+        or (isinstance(operation, TxnRequest) and has_puts(operation))
         for branch in (txn.success, txn.failure)
         for operation in branch
     )

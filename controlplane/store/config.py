@@ -1,0 +1,26 @@
+"""What a store is told when it is built. Durations are in seconds, sizes in bytes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Bounds and intervals; the defaults are etcd's where it has the same."""
+
+    max_request_bytes: int = 1536 * 1024
+    """Of one replicated command (etcd: --max-request-bytes)."""
+    max_txn_ops: int = 128
+    """In each list of a transaction (etcd: --max-txn-ops)."""
+    quota_bytes: int = 2 * 1024**3
+    """Size beyond which only deletes and compaction are taken (etcd: --quota-backend-bytes)."""
+    max_pending_bytes: int = 4 * 1024**2
+    """What waits in memory for one slow watcher; beyond it, it reads from the history later."""
+    request_timeout: float = 7.0
+    """How long a read or write may take before the caller is told that it timed out."""
+    min_lease_ttl: int = 2
+    """Shorter leases are granted this long; above the election timeout, or no client could renew
+    in time when the leader changes."""
+    housekeeping_interval: float = 0.2
+    """How often expired leases and compacted history are looked for."""
+    progress_interval: float = 600.0
+    """Between two reports to a watch that asked for them and sees no events."""

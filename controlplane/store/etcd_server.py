@@ -1,0 +1,87 @@
+"""The wiring of one member: replica, state machine, store and, if asked for, its gRPC face.
+
+    server = StoreServer(
+        StoreServerConfig(replica=ReplicaConfig(...), listener=None),
+        disk=OsDisk(),
+        transport=...,                  # reaches the other members
+        dice=ids.system_dice(),
+        new_id=ids.random_u64,
+        fatal=stop.fail,
+    )
+    await server.start()
+    storage = EmbeddedStorage(server.store)
+
+The store is usable once `start` has returned; reads and writes wait for a leader themselves.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from podling.aiokit.tasks import OnDeath
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.replica import Replica
+from podling.controlplane.replica.transport import Transport
+from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.grpc_listener import GrpcListener, ListenerConfig
+from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.store import Store
+from podling.controlplane.wal.disk import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class StoreServerConfig:
+    """What one member is told."""
+
+    replica: ReplicaConfig
+    store: StoreConfig = field(default_factory=StoreConfig)
+    listener: ListenerConfig | None = None
+    """None: only this process uses the store."""
+
+
+class StoreServer:
+    """A component."""
+
+    def __init__(
+        self,
+        config: StoreServerConfig,
+        *,
+        disk: Disk,
+        transport: Transport,
+        dice: random.Random,
+        new_id: Callable[[], int],
+        fatal: OnDeath,
+    ) -> None:
+        """`fatal` is told of what ends this member; the process should end then."""
+        machine = StoreStateMachine(_loop_time, max_pending_bytes=config.store.max_pending_bytes)
+        self.replica = Replica(
+            config.replica, machine, disk=disk, transport=transport, dice=dice, fatal=fatal
+        )
+        self.store = Store(config.store, self.replica, machine, new_id=new_id, fatal=fatal)
+        self.listener = (
+            GrpcListener(config.listener, self.store) if config.listener is not None else None
+        )
+
+    @property
+    def name(self) -> str:
+        return "store"
+
+    async def start(self) -> None:
+        """Raises DataDirectoryError, and OSError if an address cannot be bound."""
+        # The store first: it must not miss that its replica begins to lead.
+        await self.store.start()
+        await self.replica.start()
+        if self.listener is not None:
+            await self.listener.start()
+
+    async def stop(self) -> None:
+        """Refuse clients, end watches, hand leadership over."""
+        if self.listener is not None:
+            await self.listener.stop()
+        await self.store.stop()
+        await self.replica.stop()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

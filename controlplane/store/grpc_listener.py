@@ -1,0 +1,123 @@
+"""Serves etcd's gRPC API to clients on one address."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from podling.controlplane.etcdpb import rpc_pb2_grpc
+from podling.controlplane.store.messages import ResponseWriter
+from podling.controlplane.store.rpc_cluster import ClusterService, MaintenanceService, MemberInfo
+from podling.controlplane.store.rpc_kv import KVService
+from podling.controlplane.store.rpc_lease import LeaseService
+from podling.controlplane.store.rpc_watch import WatchService
+from podling.controlplane.store.store import Store
+
+MESSAGE_OVERHEAD = 512 * 1024
+"""What a message may be larger than the request in it, as in etcd."""
+
+STOP_GRACE = 1.0
+"""Seconds that calls under way have when the listener stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """Files in PEM form. Clients must show a certificate of `client_ca`."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """How clients reach this member."""
+
+    address: str
+    """`host:port`; port 0 lets the system choose (see `GrpcListener.port`)."""
+    members: Sequence[MemberInfo]
+    """All members, as clients are told."""
+    cluster_id: int
+    member_id: int
+    tls: ServerCertificate | None = None
+    """None serves in the clear, to whoever can reach the address."""
+    max_request_bytes: int = 1536 * 1024
+    leader_timeout: float = 3.0
+    """Seconds without a leader after which watches that require one end."""
+
+
+class GrpcListener:
+    """A component; to be started after the store, on the loop that serves it."""
+
+    def __init__(self, config: ListenerConfig, store: Store) -> None:
+        self._config = config
+        self._store = store
+        self._health = health.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+        """The port it listens on, once started."""
+
+    @property
+    def name(self) -> str:
+        return "etcd-listener"
+
+    async def start(self) -> None:
+        """Raises OSError if the address cannot be bound."""
+        config, store = self._config, self._store
+        writer = ResponseWriter(
+            config.cluster_id, config.member_id, lambda: store.status().replica.term
+        )
+        server = grpc.aio.server(options=_options(config))
+        rpc_pb2_grpc.add_KVServicer_to_server(KVService(store, writer), server)
+        rpc_pb2_grpc.add_WatchServicer_to_server(
+            WatchService(store, writer, leader_timeout=config.leader_timeout), server
+        )
+        rpc_pb2_grpc.add_LeaseServicer_to_server(LeaseService(store, writer), server)
+        rpc_pb2_grpc.add_ClusterServicer_to_server(
+            ClusterService(store, writer, config.members), server
+        )
+        rpc_pb2_grpc.add_MaintenanceServicer_to_server(MaintenanceService(store, writer), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self.port = _bind(server, config)
+        await server.start()
+        self._server = server
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Unready first; then calls under way have a moment to end."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(STOP_GRACE)
+        self._server = None
+
+
+def _options(config: ListenerConfig) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_request_bytes + MESSAGE_OVERHEAD),
+        ("grpc.max_send_message_length", -1),
+        # One process serves one address; another must fail to bind, not take half the calls.
+        ("grpc.so_reuseport", 0),
+        # etcd's clients ping every 30 s, idle or not; the library would hang up on them.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]
+
+
+def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
+    try:
+        if config.tls is None:
+            return server.add_insecure_port(config.address)
+        credentials = grpc.ssl_server_credentials(  # type: ignore[no-untyped-call]
+            [(config.tls.key.read_bytes(), config.tls.certificate.read_bytes())],
+            root_certificates=config.tls.client_ca.read_bytes(),
+            require_client_auth=True,
+        )
+        return server.add_secure_port(config.address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"store cannot listen for clients on {config.address}: {error}") from error

@@ -1,0 +1,99 @@
+"""What is wrong with a request whatever the store holds (etcd: server/etcdserver/api/v3rpc/key.go).
+
+Checked by the member that is asked, before anything is proposed.
+"""
+
+from collections.abc import Sequence
+
+from podling.controlplane.store import errors
+from podling.controlplane.store.mvcc import in_range
+from podling.controlplane.store.requests import (
+    DeleteRangeRequest,
+    Operation,
+    PutRequest,
+    RangeRequest,
+    TxnRequest,
+)
+
+#: The ranges that a transaction deletes: (key, range_end).
+_Deletions = list[tuple[bytes, bytes]]
+
+
+def check_range(request: RangeRequest) -> None:
+    """Raises EmptyKey."""
+    if not request.key:
+        raise errors.EmptyKey
+
+
+def check_put(request: PutRequest) -> None:
+    """Raises EmptyKey, ValueProvided and LeaseProvided."""
+    if not request.key:
+        raise errors.EmptyKey
+    if request.ignore_value and request.value:
+        raise errors.ValueProvided
+    if request.ignore_lease and request.lease:
+        raise errors.LeaseProvided
+
+
+def check_delete_range(request: DeleteRangeRequest) -> None:
+    """Raises EmptyKey."""
+    if not request.key:
+        raise errors.EmptyKey
+
+
+def check_txn(request: TxnRequest, max_ops: int) -> None:
+    """Raises TooManyOps, DuplicateKey, and what is wrong with an operation.
+
+    `max_ops` bounds each list of the request; a nested transaction has what its parent left over,
+    so that depth is bounded too.
+    """
+    _check_operations(request, max_ops)
+    _written(request.success)
+    _written(request.failure)
+
+
+def _check_operations(request: TxnRequest, max_ops: int) -> None:
+    most = max(len(request.compare), len(request.success), len(request.failure))
+    if most > max_ops:
+        raise errors.TooManyOps
+    if not all(compare.key for compare in request.compare):
+        raise errors.EmptyKey
+    for operation in (*request.success, *request.failure):
+        if isinstance(operation, PutRequest):
+            check_put(operation)
+        elif isinstance(operation, RangeRequest):
+            check_range(operation)
+        elif isinstance(operation, DeleteRangeRequest):
+            check_delete_range(operation)
+        else:
+            _check_operations(operation, max_ops - most)
+
+
+def _written(operations: Sequence[Operation]) -> tuple[set[bytes], _Deletions]:
+    """What a branch puts and deletes, nested transactions included.
+
+    Raises DuplicateKey if a key would be put twice, or put and deleted. The two branches of a
+    nested transaction exclude each other, so both may put the same key.
+    """
+    puts: set[bytes] = set()
+    deletions: _Deletions = [
+        (each.key, each.range_end) for each in operations if isinstance(each, DeleteRangeRequest)
+    ]
+    for each in operations:
+        if isinstance(each, TxnRequest):
+            then_puts, then_deletions = _written(each.success)
+            else_puts, else_deletions = _written(each.failure)
+            deletions += then_deletions + else_deletions
+            _add(puts, then_puts | else_puts, deletions)
+    for each in operations:
+        if isinstance(each, PutRequest):
+            _add(puts, {each.key}, deletions)
+    return puts, deletions
+
+
+def _add(puts: set[bytes], more: set[bytes], deletions: _Deletions) -> None:
+    if not puts.isdisjoint(more):
+        raise errors.DuplicateKey
+    if any(in_range(key, start, end) for start, end in deletions for key in more):
+        raise errors.DuplicateKey
+    puts |= more

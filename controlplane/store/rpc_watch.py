@@ -1,0 +1,76 @@
+"""The Watch service: one stream of the client's requests, one of answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from podling.aiokit.tasks import TaskSet
+from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
+from podling.controlplane.store import errors, messages
+from podling.controlplane.store.messages import ResponseWriter
+from podling.controlplane.store.rpc_errors import Context, abort
+from podling.controlplane.store.store import Store
+from podling.controlplane.store.watch_streams import WatchStream
+
+
+class WatchService(rpc_pb2_grpc.WatchServicer):
+    """etcdserverpb.Watch
+
+    A client that says `hasleader: true` is cut off with "no leader" when none has been known for
+    `leader_timeout` seconds, so that it can look for another member.
+    """
+
+    def __init__(self, store: Store, writer: ResponseWriter, *, leader_timeout: float) -> None:
+        self._store = store
+        self._writer = writer
+        self._leader_timeout = leader_timeout
+
+    async def Watch(
+        self, requests: AsyncIterator[rpc_pb2.WatchRequest], context: Context
+    ) -> AsyncIterator[rpc_pb2.WatchResponse]:
+        stream = self._store.watch_stream()
+        try:
+            async with TaskSet("store/watch") as tasks:
+                tasks.spawn(self._read(requests, stream), name="requests")
+                if _requires_leader(context):
+                    tasks.spawn(self._guard(stream), name="leader")
+                while True:
+                    yield self._writer.watch(await stream.next())
+        except errors.StoreError as error:
+            if not isinstance(error, _ClientDone):
+                await abort(context, error)
+        finally:
+            stream.close()
+
+    async def _read(
+        self, requests: AsyncIterator[rpc_pb2.WatchRequest], stream: WatchStream
+    ) -> None:
+        async for request in requests:
+            kind = request.WhichOneof("request_union")
+            if kind == "create_request":
+                stream.create(messages.watch_create_request(request.create_request))
+            elif kind == "cancel_request":
+                stream.cancel(request.cancel_request.watch_id)
+            elif kind == "progress_request":
+                stream.request_progress()
+            await stream.room()
+        stream.close(_ClientDone())
+
+    async def _guard(self, stream: WatchStream) -> None:
+        loop = asyncio.get_running_loop()
+        last_seen = loop.time()
+        while True:
+            if self._store.status().replica.leader_id:
+                last_seen = loop.time()
+            elif loop.time() - last_seen >= self._leader_timeout:
+                stream.close(errors.NoLeader())
+                return
+            await asyncio.sleep(self._leader_timeout / 4)
+
+
+class _ClientDone(errors.StoreError):
+    """The client will ask nothing more; the stream ends without an error."""
+
+
+def _requires_leader(context: Context) -> bool:
+    metadata = context.invocation_metadata() or ()
+    return any(key == "hasleader" and value == "true" for key, value in metadata)

@@ -1,0 +1,232 @@
+"""Any number of watches answered through one stream (etcd: api/v3rpc/watch.go).
+
+A stream has its own watch ids, from 0 on. `next` hands out responses in the order in which a client
+must see them: the creation of a watch before its events, its events in order, and progress only
+when everything before it has been handed out.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from podling.controlplane.store import errors
+from podling.controlplane.store.key_values import Event
+from podling.controlplane.store.requests import WatchCreateRequest, WatchResponse
+from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.watchers import Watcher
+
+#: The watch id of a response that is about every watch of the stream, or about none.
+ALL_WATCHES = -1
+
+MAX_WATCHES = 10_000
+"""On one stream; a client that asks for more is cut off."""
+
+MAX_BACKLOG = 1000
+"""Unread answers to requests of one stream beyond which no more requests of it are read."""
+
+
+class _Watch:
+    __slots__ = ("id", "quiet_since", "request", "watcher")
+
+    def __init__(self, id: int, request: WatchCreateRequest, now: float) -> None:  # noqa: A002
+        self.id = id
+        self.request = request
+        self.quiet_since = now
+        self.watcher: Watcher
+
+
+class WatchStream:
+    """One client's watches. To be closed; `on_close` is called then."""
+
+    def __init__(
+        self,
+        machine: StoreStateMachine,
+        *,
+        progress_interval: float,
+        max_response_bytes: int,
+        on_close: Callable[["WatchStream"], None],
+    ) -> None:
+        self._machine = machine
+        self._progress_interval = progress_interval
+        self._max_response_bytes = max_response_bytes
+        self._on_close = on_close
+        self._now = asyncio.get_running_loop().time
+        self._watches: dict[int, _Watch] = {}
+        self._next_id = 0
+        self._outbox: deque[WatchResponse] = deque()
+        """Responses to be handed out before any more events."""
+        self._ready: dict[int, None] = {}
+        """Watches that may have something, in the order in which they will be asked."""
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._progress_wanted = False
+        self._end: errors.StoreError | None = None
+
+    @property
+    def revision(self) -> int:
+        return self._machine.store.revision
+
+    def create(self, request: WatchCreateRequest) -> WatchResponse:
+        """Begin a watch. The response, which `next` hands out too, is a cancellation if the range
+        is empty or the id in use."""
+        revision = self.revision
+        try:
+            watch = self._add(request)
+            response = WatchResponse(revision, watch.id, created=True)
+        except errors.StoreError as error:
+            response = WatchResponse(
+                revision, ALL_WATCHES, created=True, canceled=True, cancel_reason=str(error)
+            )
+        self._outbox.append(response)
+        self._wake.set()
+        return response
+
+    def cancel(self, watch_id: int) -> None:
+        """End a watch, if there is one of that id; its pending events are dropped."""
+        watch = self._watches.get(watch_id)
+        if watch is not None:
+            self._remove(watch)
+            self._outbox.append(WatchResponse(self.revision, watch_id, canceled=True))
+            self._wake.set()
+
+    def request_progress(self) -> None:
+        """Have `next` say how far all watches are, once none of them has anything pending."""
+        self._progress_wanted = True
+        self._wake.set()
+
+    async def next(self) -> WatchResponse:
+        """Wait for the next response. Raises what the stream was closed with."""
+        while True:
+            if self._end is not None:
+                raise self._end
+            if self._outbox:
+                self._room.set()
+                return self._outbox.popleft()
+            if self._ready:
+                if (response := self._take()) is not None:
+                    return response
+                # A watch that is catching up found nothing in this slice of history.
+                await asyncio.sleep(0)
+            elif self._progress_wanted:
+                self._progress_wanted = False
+                return WatchResponse(self.revision, ALL_WATCHES)
+            elif (response := self._periodic_progress()) is not None:
+                return response
+            else:
+                await self._wait()
+
+    async def room(self) -> None:
+        """Wait until a client that asks much and reads little has read some."""
+        while len(self._outbox) > MAX_BACKLOG and self._end is None:
+            self._room.clear()
+            await self._room.wait()
+
+    def close(self, error: errors.StoreError | None = None) -> None:
+        """End every watch; whoever waits in `next` gets `error`. Idempotent."""
+        if self._end is not None:
+            return
+        self._end = error or errors.Stopped()
+        for watch in tuple(self._watches.values()):
+            self._remove(watch)
+        self._wake.set()
+        self._room.set()
+        self._on_close(self)
+
+    def _add(self, request: WatchCreateRequest) -> _Watch:
+        if len(self._watches) >= MAX_WATCHES:
+            raise errors.TooManyRequests
+        if request.watch_id in self._watches and request.watch_id:
+            raise errors.DuplicateWatchID
+        while not request.watch_id and self._next_id in self._watches:
+            self._next_id += 1
+        watch = _Watch(request.watch_id or self._next_id, request, self._now())
+        watch.watcher = self._machine.watchers.add(
+            request.key,
+            request.range_end,
+            start_revision=request.start_revision,
+            filters=request.filters,
+            on_ready=lambda: self._on_ready(watch.id),
+        )
+        self._watches[watch.id] = watch
+        if not request.watch_id:
+            self._next_id += 1
+        return watch
+
+    def _remove(self, watch: _Watch) -> None:
+        self._machine.watchers.remove(watch.watcher)
+        del self._watches[watch.id]
+
+    def _on_ready(self, watch_id: int) -> None:
+        self._ready[watch_id] = None
+        self._wake.set()
+
+    def _take(self) -> WatchResponse | None:
+        watch_id = next(iter(self._ready))
+        del self._ready[watch_id]
+        watch = self._watches.get(watch_id)
+        if watch is None:
+            return None
+        watchers = self._machine.watchers
+        try:
+            batch = watchers.take(watch.watcher)
+        except errors.Compacted as error:
+            self._remove(watch)
+            return WatchResponse(
+                self.revision, watch.id, canceled=True, compact_revision=error.compact_revision
+            )
+        if watchers.has_more(watch.watcher):
+            self._ready[watch.id] = None
+        if batch is None or not batch.events:
+            return None
+        watch.quiet_since = self._now()
+        return self._respond(watch, batch.events, batch.revision)
+
+    def _respond(self, watch: _Watch, events: Sequence[Event], revision: int) -> WatchResponse:
+        if not watch.request.prev_kv:
+            events = [event._replace(previous=None) for event in events]
+        if watch.request.fragment:
+            *fragments, events = list(_fragments(events, self._max_response_bytes))
+            self._outbox += (
+                WatchResponse(revision, watch.id, events=each, fragment=True) for each in fragments
+            )
+        self._outbox.append(WatchResponse(revision, watch.id, events=events))
+        return self._outbox.popleft()
+
+    def _periodic_progress(self) -> WatchResponse | None:
+        now = self._now()
+        for watch in self._watches.values():
+            if watch.request.progress_notify and now >= self._progress_due(watch):
+                watch.quiet_since = now
+                return WatchResponse(self.revision, watch.id)
+        return None
+
+    def _progress_due(self, watch: _Watch) -> float:
+        return watch.quiet_since + self._progress_interval
+
+    async def _wait(self) -> None:
+        due = [
+            self._progress_due(watch)
+            for watch in self._watches.values()
+            if watch.request.progress_notify
+        ]
+        self._wake.clear()
+        try:
+            async with asyncio.timeout_at(min(due, default=None)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _fragments(events: Sequence[Event], max_bytes: int) -> list[Sequence[Event]]:
+    """The events cut into pieces of about `max_bytes`; at least one piece."""
+    pieces: list[list[Event]] = [[]]
+    size = 0
+    for event in events:
+        cost = len(event.kv.key) + len(event.kv.value)
+        cost += len(event.previous.value) if event.previous is not None else 0
+        if pieces[-1] and size + cost > max_bytes:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(event)
+        size += cost
+    return list(pieces)
