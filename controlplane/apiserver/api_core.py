@@ -45,7 +45,6 @@ from podling.controlplane.apiserver.storage import Storage
 from podling.controlplane.apiserver.strategies import StrategyConfig, build_strategies
 from podling.controlplane.apiserver.watch_cache import WatchCache, WatchCacheConfig
 from podling.controlplane.apiserver.watch_streams import WatchStreams
-from podling.controlplane.apiserver.watchers import End
 from podling.kube import kinds
 from podling.kube.kinds import POD, SERVICE
 
@@ -130,7 +129,7 @@ class ApiCore:
     def end_watches(self) -> None:
         """Become unready, and end every watch in good order."""
         self._stopping = True
-        self.cache.end_watches(End.STOPPING)
+        self.cache.stop_watches()
 
     async def stop(self) -> None:
         self.end_watches()

@@ -30,7 +30,7 @@ from podling.controlplane.apiserver.storage import (
     Watch,
     WatchBatch,
 )
-from podling.controlplane.apiserver.watchers import End, Watchers
+from podling.controlplane.apiserver.watchers import End, Watcher, Watchers
 from podling.kube.kinds import Kind
 
 log = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ class WatchCache:
         self._backoff = backoff
         self._tasks = TaskSet(self.name, on_death)
         self._watch: Watch | None = None
+        self._stopping = False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         """Heap of (revision, number, who waits for it)."""
         self._numbers = itertools.count()
@@ -95,7 +96,7 @@ class WatchCache:
         self._tasks.spawn(self._ask_for_progress(), name="progress")
 
     async def stop(self) -> None:
-        self.end_watches(End.STOPPING)
+        self.stop_watches()
         await self._tasks.close()
 
     def of(self, kind: Kind) -> KindCache:
@@ -104,13 +105,24 @@ class WatchCache:
             raise NotLoaded("the store has not been read yet")
         return self._caches[kind.storage_prefix.encode()]
 
-    def watchers(self, kind: Kind) -> Watchers:
-        return self._watchers[kind.storage_prefix.encode()]
+    def add_watcher(self, kind: Kind, watcher: Watcher) -> None:
+        """From now on it is offered every change; if the server is stopping, it ends at once."""
+        self._watchers[kind.storage_prefix.encode()].add(watcher)
+        if self._stopping:
+            watcher.end(End.STOPPING)
+
+    def discard_watcher(self, kind: Kind, watcher: Watcher) -> None:
+        self._watchers[kind.storage_prefix.encode()].discard(watcher)
 
     def watch_count(self) -> int:
         return sum(map(len, self._watchers.values()))
 
-    def end_watches(self, reason: End) -> None:
+    def stop_watches(self) -> None:
+        """End every watch in good order, also those that are about to begin."""
+        self._stopping = True
+        self._end_watches(End.STOPPING)
+
+    def _end_watches(self, reason: End) -> None:
         for watchers in self._watchers.values():
             watchers.end(reason)
 
@@ -143,7 +155,7 @@ class WatchCache:
                 log.warning("the store forgot what follows revision %d: reading it all anew",
                             self.revision)  # fmt: skip
                 self.loaded.clear()
-                self.end_watches(End.EXPIRED)
+                self._end_watches(End.EXPIRED)
             except StorageError as error:
                 log.warning("the watch of the store ended at revision %d: %s", self.revision, error)
             await asyncio.sleep(self._backoff.next())

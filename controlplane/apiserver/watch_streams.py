@@ -21,7 +21,7 @@ from podling.controlplane.apiserver.messages import Sink, Stream
 from podling.controlplane.apiserver.object_lists import ObjectLists, filtered, selection_for
 from podling.controlplane.apiserver.request_options import ListOptions, check_watch
 from podling.controlplane.apiserver.selection import Selection
-from podling.controlplane.apiserver.watch_cache import WatchCache
+from podling.controlplane.apiserver.watch_cache import NotLoaded, WatchCache
 from podling.controlplane.apiserver.watchers import End, Watcher, WatchFormat
 from podling.kube import errors, watch_frames
 from podling.kube.errors import ApiError
@@ -71,7 +71,8 @@ class WatchStreams:
     def begin(self, stream: "_WatchStream", sink: Sink) -> _Beginning:
         """The state or the changes a watch begins with, and its place among the watchers.
 
-        Nothing can happen between the two, because nothing here waits. Raises TooOld.
+        Nothing can happen between the two, because nothing here waits. Raises TooOld, or NotLoaded
+        if the cache has been lost since the watch was opened.
         """
         cache = self._cache.of(stream.kind)
         version = int(stream.options.resource_version or "0")
@@ -88,11 +89,11 @@ class WatchStreams:
             after=after,
             buffer_bytes_max=self._buffer_bytes_max,
         )
-        self._cache.watchers(stream.kind).add(watcher)
+        self._cache.add_watcher(stream.kind, watcher)
         return _Beginning(watcher, changes, None if state is None else list(state), after)
 
     def leave(self, kind: Kind, watcher: Watcher) -> None:
-        self._cache.watchers(kind).discard(watcher)
+        self._cache.discard_watcher(kind, watcher)
 
     def lifetime(self, options: ListOptions) -> float:
         """Seconds."""
@@ -128,7 +129,7 @@ class _WatchStream:
         ends_at = loop.time() + self._streams.lifetime(self.options)
         try:
             beginning = self._streams.begin(self, sink)
-        except TooOld as error:
+        except (TooOld, NotLoaded) as error:
             sink.write(_error_frame(errors.Expired(str(error))))
             return
         try:
