@@ -1,0 +1,255 @@
+"""The public face of the core: events in, `Ready` out (the package's docstring has the loop)."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from podling.controlplane.raft import core, election, read_index, replication
+from podling.controlplane.raft.config import Config
+from podling.controlplane.raft.messages import (
+    NONE,
+    Entry,
+    HardState,
+    Message,
+    ProposeRequest,
+    ReadIndexRequest,
+    SnapshotMeta,
+    TransferRequest,
+    VoteResponse,
+)
+from podling.controlplane.raft.quorum import Configuration
+from podling.controlplane.raft.replication import ProposalRefused
+from podling.controlplane.raft.state import Outbox, Raft, Role
+from podling.controlplane.raft.storage import StoredState
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["ProposalRefused", "Proposed", "RawNode", "Ready"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything the core wants done, as of now."""
+
+    number: int
+    """Counts up; names this Ready in `persisted`."""
+    role: Role
+    term: int
+    leader: int
+    hard_state: HardState | None
+    """To be written; None if it has not changed in a way that must be."""
+    snapshot: SnapshotMeta | None
+    """Received from a leader, its file on disk: the log on disk is void, and the state machine is
+    to be restored from it before anything of `committed` is applied."""
+    entries: tuple[Entry, ...]
+    """To be written. They replace whatever the log on disk has from the first one's index on."""
+    messages: tuple[Message, ...]
+    """To be sent at once, before or while the disk writes."""
+    messages_after_persist: tuple[Message, ...]
+    """To be sent when this and all earlier Readies are on disk."""
+    committed: tuple[Entry, ...]
+    """To be applied, in this order."""
+    reads: tuple[tuple[int, int], ...]
+    """(request, index): reads that may be answered once `index` is applied."""
+    refused: tuple[int, ...]
+    """Forwarded requests that the leader did not append."""
+
+    @property
+    def must_persist(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.entries) or self.hard_state is not None or self.snapshot is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Where proposed commands went."""
+
+    term: int
+    """They are committed in this term or never."""
+    first_index: int
+    """Index of the first one; 0 if they were passed on to the leader."""
+
+
+class RawNode:
+    """One member. Single-threaded: every method returns at once, and none may be re-entered."""
+
+    def __init__(self, config: Config, stored: StoredState, dice: "random.Random") -> None:
+        self.raft = Raft(config, stored, dice)
+        """For reading by tests and `describe`; nobody else looks inside."""
+        self._number = 0
+        self._handed_state = stored.hard_state
+        self._own_votes: deque[tuple[int, VoteResponse]] = deque()
+        """Votes for this member itself, with the number of the Ready that writes them."""
+
+    @property
+    def role(self) -> Role:
+        return self.raft.role
+
+    @property
+    def term(self) -> int:
+        return self.raft.term
+
+    @property
+    def leader(self) -> int:
+        """Id of the leader, `NONE` if unknown."""
+        return self.raft.leader
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.raft.configuration
+
+    def tick(self) -> None:
+        """One tick has passed. Messages that came before it are to be stepped first."""
+        core.tick(self.raft)
+
+    def step(self, message: Message) -> None:
+        """A message came from a peer, however late or out of order."""
+        if message.to == self.raft.id and message.sender != self.raft.id:
+            core.step(self.raft, message)
+
+    def campaign_now(self) -> None:
+        """Stand for election (with a pre-vote) without waiting, unless there is a leader."""
+        if self.raft.leader == NONE and self.raft.role is Role.FOLLOWER:
+            election.campaign(self.raft)
+
+    def propose(self, commands: Sequence[bytes], request: int) -> Proposed:
+        """Append `commands`, or pass them on to the leader under the number `request`.
+
+        Raises ProposalRefused, and nothing is written, if there is no leader or it takes nothing
+        now. What was passed on may still be refused: `Ready.refused` has its number then.
+        """
+        raft = self.raft
+        if raft.role is Role.LEADER:
+            return Proposed(raft.term, replication.append_commands(raft, commands))
+        if raft.leader == NONE:
+            raise ProposalRefused("no leader is known")
+        raft.send(ProposeRequest(raft.id, raft.leader, raft.term, request, tuple(commands)))
+        return Proposed(raft.term, 0)
+
+    def read_index(self, request: int) -> bool:
+        """Ask for an index to read at; it comes in `Ready.reads`, or never if the leader changes.
+
+        False if no leader is known.
+        """
+        raft = self.raft
+        if raft.role is Role.LEADER:
+            read_index.ask(raft, raft.id, request)
+        elif raft.leader != NONE:
+            raft.send(ReadIndexRequest(raft.id, raft.leader, raft.term, request))
+        return raft.leader != NONE
+
+    def transfer_leadership(self, target: int = NONE) -> None:
+        """Ask the leader, this member or another, to hand over (`NONE`: to whoever is furthest)."""
+        raft = self.raft
+        request = TransferRequest(raft.id, raft.leader, raft.term, target)
+        if raft.role is Role.LEADER:
+            election.handle_transfer_request(raft, request)
+        elif raft.leader != NONE:
+            raft.send(request)
+
+    def unreachable(self, peer: int) -> None:
+        """Messages to `peer` were lost."""
+        replication.report_unreachable(self.raft, peer)
+
+    def snapshot_sent(self, peer: int, ok: bool) -> None:
+        """The stream of an InstallSnapshot message ended, well or not."""
+        replication.report_snapshot(self.raft, peer, ok)
+
+    def snapshot_point(self) -> SnapshotMeta | None:
+        """Names a snapshot of the state as applied now.
+
+        None if there is nothing new to save, or entries of it are not on this member's disk yet: a
+        snapshot file must not be ahead of the log beside it.
+        """
+        log = self.raft.log
+        term = log.term(log.applied)
+        if log.applied > log.stable or log.applied <= log.snapshot.index or term is None:
+            return None
+        return SnapshotMeta(log.applied, term, self.raft.configuration)
+
+    def snapshot_saved(self, snapshot: SnapshotMeta, compact_to: int) -> None:
+        """A snapshot of this member's state is on disk; drop the entries up to `compact_to`."""
+        if snapshot.index > self.raft.log.snapshot.index:
+            self.raft.log.snapshot = snapshot
+        self.raft.log.compact(compact_to)
+
+    def set_configuration(self, configuration: Configuration) -> None:
+        """A change of membership has taken effect."""
+        self.raft.set_configuration(configuration)
+
+    def persisted(self, number: int) -> None:
+        """The Ready `number`, and all before it, are on disk."""
+        if self.raft.log.written(number):
+            replication.own_log_written(self.raft)
+        while self._own_votes and self._own_votes[0][0] <= number:
+            core.step(self.raft, self._own_votes.popleft()[1])
+
+    def ready(self) -> Ready | None:
+        """What is to be done now; None if nothing. Follow it with `advance`."""
+        raft = self.raft
+        if raft.role is Role.LEADER:
+            read_index.flush(raft)
+            replication.flush(raft)
+        number = self._number + 1
+        snapshot = raft.log.pending_snapshot
+        entries = raft.log.hand_out(number)
+        hard_state = self._changed_hard_state(bool(entries) or snapshot is not None)
+        outbox, raft.outbox = raft.outbox, Outbox()
+        committed = raft.log.to_apply(
+            raft.config.max_committed_bytes, raft.config.max_committed_entries
+        )
+        ready = Ready(
+            number,
+            raft.role,
+            raft.term,
+            raft.leader,
+            hard_state,
+            snapshot,
+            entries,
+            tuple(outbox.messages),
+            self._keep_own_votes(number, outbox.after_persist),
+            committed,
+            tuple(outbox.reads),
+            tuple(outbox.refused),
+        )
+        if committed:
+            raft.log.applying = committed[-1].index
+        if not _has_content(ready):
+            return None
+        self._number = number
+        return ready
+
+    def advance(self, ready: Ready) -> None:
+        """`ready.committed` is applied. Its writes may still be under way."""
+        if ready.committed:
+            log = self.raft.log
+            log.applied = max(log.applied, ready.committed[-1].index)
+
+    def _changed_hard_state(self, writes: bool) -> HardState | None:
+        """The hard state if it must be written; a commit index alone rides with other writes."""
+        raft, before = self.raft, self._handed_state
+        now = HardState(raft.term, raft.vote, raft.log.committed)
+        if (now.term, now.vote) == (before.term, before.vote) and not (writes and now != before):
+            return None
+        self._handed_state = now
+        return now
+
+    def _keep_own_votes(self, number: int, messages: list[Message]) -> tuple[Message, ...]:
+        own = [message for message in messages if message.to == self.raft.id]
+        for message in own:
+            assert isinstance(message, VoteResponse)
+            self._own_votes.append((number, message))
+        return tuple(messages) if not own else tuple(m for m in messages if m not in own)
+
+
+def _has_content(ready: Ready) -> bool:
+    return bool(
+        ready.must_persist
+        or ready.messages
+        or ready.messages_after_persist
+        or ready.committed
+        or ready.reads
+        or ready.refused
+    )

@@ -1,0 +1,229 @@
+"""Runs scenario files: commands and the exact output expected of each.
+
+    > status 2
+    2: follower term=1 vote=1 leader=1 applied=1 committed=1 stable=1 last=1/1
+
+A line that begins with `>` is a command, what follows up to a blank line is its output; `#` begins
+a comment. `python -m tests.controlplane.raft.interaction --rewrite` writes the output that the code
+gives now into every file, to be reviewed as a diff.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from podling.controlplane.raft import describe
+from podling.controlplane.raft.config import Config
+from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raft.quorum import Configuration
+from podling.controlplane.raft.rawnode import ProposalRefused, Ready
+from tests.controlplane.raft.member import Member
+
+MAX_LINES = 1000
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+
+class Interaction:
+    """A cluster that does nothing by itself, and the commands that move it."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.network: list[Message] = []
+        self.cut: set[int] = set()
+
+    def run(self, line: str) -> str:
+        name, *arguments = line.split()
+        command: Callable[..., str] = getattr(self, "do_" + name.replace("-", "_"))
+        options = dict(word.split("=", 1) for word in arguments if "=" in word)
+        return command(*(word for word in arguments if "=" not in word), **options)
+
+    def do_add_nodes(self, count: str, **options: str) -> str:
+        """add-nodes 3 max_inflight_messages=2: members 1 to 3; options are fields of Config."""
+        ids = frozenset(range(1, int(count) + 1))
+        limits = {"election_ticks": 10, "heartbeat_ticks": 1}
+        limits |= {name: int(value) for name, value in options.items()}
+        for number in sorted(ids):
+            config = Config(number, **limits)
+            self.members[number] = Member(config, Configuration(ids), random.Random(number))
+        return ""
+
+    def do_campaign(self, member: str) -> str:
+        """campaign 1: as if its election timeout had passed."""
+        self._node(member).campaign_now()
+        return ""
+
+    def do_tick(self, member: str, count: str = "1") -> str:
+        """tick 1 10: so much time passes for member 1 alone."""
+        for _ in range(int(count)):
+            self._node(member).tick()
+        return ""
+
+    def do_timeout(self, member: str) -> str:
+        """timeout 2: ticks until member 2 stands for election, or steps down."""
+        node = self._node(member)
+        node.tick()
+        while node.raft.election_elapsed:
+            node.tick()
+        return ""
+
+    def do_propose(self, member: str, *commands: str) -> str:
+        """propose 1 a b: two commands in one go."""
+        try:
+            self._node(member).propose([command.encode() for command in commands], request=1)
+        except ProposalRefused as error:
+            return f"refused: {error}"
+        return ""
+
+    def do_read(self, member: str, request: str) -> str:
+        """read 2 7: member 2 asks for an index to read at, as its request 7."""
+        return "" if self._node(member).read_index(int(request)) else "no leader"
+
+    def do_transfer(self, member: str, target: str = "0") -> str:
+        """transfer 1 2: member 1 asks that member 2 should lead."""
+        self._node(member).transfer_leadership(int(target))
+        return ""
+
+    def do_ready(self, member: str) -> str:
+        """ready 1: take one Ready; its messages leave, its write begins and is not done."""
+        ready = self._take_ready(int(member))
+        return "nothing" if ready is None else describe.ready(ready)
+
+    def do_persist(self, member: str) -> str:
+        """persist 1: everything that member 1 has begun to write is on disk."""
+        writer = self.members[int(member)]
+        messages = [each for _ in range(len(writer.writes)) for each in writer.persist()]
+        self._send(messages)
+        return "\n".join(f"send {describe.message(each)}" for each in messages)
+
+    def do_deliver(self, member: str) -> str:
+        """deliver 2: everything under way to member 2 arrives, in order."""
+        return "\n".join(self._deliver(int(member)))
+
+    def do_drop(self, member: str) -> str:
+        """drop 2: everything under way to member 2 is lost."""
+        lost = [each for each in self.network if each.to == int(member)]
+        self.network = [each for each in self.network if each.to != int(member)]
+        return "\n".join(f"lost {describe.message(each)}" for each in lost)
+
+    def do_stabilize(self, *members: str, quiet: str = "no") -> str:
+        """stabilize [2 3] [quiet=yes]: go on until nothing happens any more (among 2 and 3)."""
+        ids = [int(member) for member in members] or sorted(self.members)
+        lines: list[str] = []
+        while step := [line for number in ids for line in self._advance(number)]:
+            lines += step
+            assert len(lines) < MAX_LINES, "does not become stable:\n" + "\n".join(lines[-20:])
+        return "" if quiet == "yes" else "\n".join(lines)
+
+    def do_status(self, *members: str) -> str:
+        ids = [int(member) for member in members] or sorted(self.members)
+        return "\n".join(describe.status(self.members[number].node) for number in ids)
+
+    def do_log(self, *members: str) -> str:
+        ids = [int(member) for member in members] or sorted(self.members)
+        return "\n".join(self._log(self.members[number]) for number in ids)
+
+    def do_cut(self, *members: str) -> str:
+        """cut 1: nothing reaches member 1 or comes from it."""
+        self.cut |= {int(member) for member in members}
+        return ""
+
+    def do_heal(self) -> str:
+        """heal: the way is open again for everybody."""
+        self.cut.clear()
+        return ""
+
+    def do_crash(self, member: str) -> str:
+        """crash 1: member 1 ends, and what it had not finished writing is lost."""
+        self.members[int(member)].crash()
+        return ""
+
+    def do_restart(self, member: str) -> str:
+        """restart 1: member 1 starts from its disk."""
+        self.members[int(member)].start()
+        return describe.status(self._node(member))
+
+    def do_snapshot(self, member: str, keep: str = "0") -> str:
+        """snapshot 1 keep=2: save a snapshot, drop all entries but the last two it covers."""
+        snapshot = self.members[int(member)].save_snapshot(int(keep))
+        return "nothing new" if snapshot is None else describe.snapshot(snapshot)
+
+    def do_unreachable(self, member: str, peer: str) -> str:
+        """unreachable 1 2: member 1 is told that messages to 2 were lost."""
+        self._node(member).unreachable(int(peer))
+        return ""
+
+    def do_snapshot_failed(self, member: str, peer: str) -> str:
+        """snapshot-failed 1 2: member 1 is told that its stream to 2 broke."""
+        self._node(member).snapshot_sent(int(peer), ok=False)
+        return ""
+
+    def _node(self, member: str):  # type: ignore[no-untyped-def]
+        return self.members[int(member)].node
+
+    def _take_ready(self, number: int) -> Ready | None:
+        ready = self.members[number].take_ready()
+        if ready is not None:
+            self._send(ready.messages)
+        return ready
+
+    def _advance(self, number: int) -> Iterator[str]:
+        member = self.members[number]
+        if not member.running:
+            return
+        yield from self._deliver(number)
+        while (ready := self._take_ready(number)) is not None:
+            yield describe.ready(ready)
+        while member.writes:
+            self._send(member.persist())
+
+    def _send(self, messages: list[Message] | tuple[Message, ...]) -> None:
+        self.network += [each for each in messages if not {each.sender, each.to} & self.cut]
+
+    def _deliver(self, number: int) -> list[str]:
+        arriving = [each for each in self.network if each.to == number]
+        self.network = [each for each in self.network if each.to != number]
+        member = self.members[number]
+        if number in self.cut or not member.running:
+            return []
+        for message in arriving:
+            member.node.step(message)
+            if isinstance(message, InstallSnapshot):
+                self.members[message.sender].node.snapshot_sent(number, ok=True)
+        return [f"deliver {describe.message(message)}" for message in arriving]
+
+    def _log(self, member: Member) -> str:
+        log = member.node.raft.log
+        entries = log.slice(log.first_index, sys.maxsize)
+        return f"{member.id}: from {log.first_index} {describe.entries(entries)}"
+
+
+def play(scenario: str) -> str:
+    """Run a scenario; return it with the output that its commands gave."""
+    interaction = Interaction()
+    lines: list[str] = []
+    in_output = False
+    for line in scenario.splitlines():
+        if line.startswith(">"):
+            lines.append(line)
+            lines += interaction.run(line[1:]).splitlines()
+            in_output = True
+        elif not line.strip():
+            lines.append("")
+            in_output = False
+        elif not in_output:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    for path in sorted(SCENARIOS.glob("*.txt")):
+        played = play(path.read_text())
+        if "--rewrite" in sys.argv:
+            path.write_text(played)
+        else:
+            sys.stdout.write(played)
+
+
+if __name__ == "__main__":
+    main()
