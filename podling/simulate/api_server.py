@@ -239,6 +239,8 @@ class MemoryApiServer:
 
     def _bind(self, target: Target, body: Object) -> Object:
         pod = self._store.get(target.kind, target.namespace, target.name)
+        if meta.uid(body) not in ("", meta.uid(pod)):
+            raise errors.Conflict(kind=target.kind, name=target.name, message="another uid")
         bound_to = pod["spec"].get("nodeName")
         if bound_to:
             raise errors.Conflict(
