@@ -22,6 +22,9 @@ class Capabilities:
         return asdict(self)
 
 
+SWITCHED_OFF = Capabilities("none", "switched off by configuration")
+
+
 def probe() -> Capabilities:
     """Try in a child process; takes some milliseconds. Call it before SIGCHLD is handled."""
     ways: tuple[Way, ...] = ("root", "user") if os.getuid() == 0 else ("user",)

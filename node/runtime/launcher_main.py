@@ -35,6 +35,8 @@ class LauncherConfig:
     """Where the CRI server finds it; at most 107 bytes, in a folder that exists."""
     stop_grace: float = 5.0
     """Seconds between SIGTERM and SIGKILL for each container when the launcher is told to stop."""
+    mount_namespaces: bool = True
+    """Whether to give pods mounts of their own, where that is found to work."""
     limits: LauncherLimits = field(default_factory=LauncherLimits)
     wall_clock: WallClock = system_wall_clock
     ids: IdSource = random_uuid
@@ -84,7 +86,7 @@ async def _serve(
     identity = LauncherIdentity(
         config.ids(), process_table.boot_id(), process_table.forks_since_boot()
     )
-    found = capabilities.probe()
+    found = capabilities.probe() if config.mount_namespaces else capabilities.SWITCHED_OFF
     server = LauncherServer(config.socket_path, found.to_json())
     launcher = Launcher(
         config.limits, files, identity.marker, found.mount_namespace, config.wall_clock,

@@ -60,32 +60,68 @@ def _new_root(root: str, nodes: tuple[Node, ...]) -> None:
     os.makedirs(root, exist_ok=True)
     entries = os.listdir("/")
     linux.mount("tmpfs", root, "tmpfs", data="mode=755")
-    for name in entries:
-        old, new = "/" + name, os.path.join(root, name)
-        if os.path.islink(old):
-            os.symlink(os.readlink(old), new)
-            continue
-        _make(new, not os.path.isdir(old))
-        linux.mount(old, new, flags=linux.MS_BIND | linux.MS_REC)
+    _show_entries("/", entries, root)
     for node in nodes:
         _make(root + node.path, node.is_file)
     linux.pivot_root(root)
+
+
+def _show_entries(old: str, entries: list[str], new: str) -> None:
+    """Make every entry of the folder `old` seen in the empty folder `new`."""
+    for name in entries:
+        source, target = os.path.join(old, name), os.path.join(new, name)
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+            continue
+        _make(target, not os.path.isdir(source))
+        linux.mount(source, target, flags=linux.MS_BIND | linux.MS_REC)
 
 
 def _overlay_all(layers: str, overlays: tuple[Overlay, ...], way: Way) -> None:
     os.makedirs(layers, exist_ok=True)
     linux.mount("tmpfs", layers, "tmpfs", data="mode=755")
     for number, overlay in enumerate(overlays):
-        upper, work = f"{layers}/{number}.upper", f"{layers}/{number}.work"
-        os.mkdir(upper)
-        os.mkdir(work)
-        # The merged folder has the upper layer's mode: /tmp must stay open to all.
-        os.chmod(upper, os.stat(overlay.path).st_mode & 0o7777)
-        for node in overlay.nodes:
-            _make(upper + node.path[len(overlay.path) :], node.is_file)
-        data = f"lowerdir={overlay.path},upperdir={upper},workdir={work}"
-        linux.mount("overlay", overlay.path, "overlay",
-                    data=data + (",userxattr" if way == "user" else ""))  # fmt: skip
+        # An overlay shows one file system only: what is mounted in the folder is put back.
+        below = _mounted_below(overlay.path)
+        kept = f"{layers}/{number}.kept"
+        os.mkdir(kept)
+        linux.mount(overlay.path, kept, flags=linux.MS_BIND | linux.MS_REC)
+        if overlay.path == "/dev":
+            # Device files do not work through an overlay inside a user namespace.
+            linux.mount("tmpfs", "/dev", "tmpfs", data="mode=755")
+            _show_entries(kept, os.listdir(kept), "/dev")
+            for node in overlay.nodes:
+                _make(node.path, node.is_file)
+            continue
+        _overlay(overlay, f"{layers}/{number}", way)
+        for path in below:
+            linux.mount(kept + path[len(overlay.path) :], path,
+                        flags=linux.MS_BIND | linux.MS_REC)  # fmt: skip
+
+
+def _overlay(overlay: Overlay, layer: str, way: Way) -> None:
+    upper, work = f"{layer}.upper", f"{layer}.work"
+    os.mkdir(upper)
+    os.mkdir(work)
+    # The merged folder has the upper layer's mode: /tmp must stay open to all.
+    os.chmod(upper, os.stat(overlay.path).st_mode & 0o7777)
+    for node in overlay.nodes:
+        _make(upper + node.path[len(overlay.path) :], node.is_file)
+    data = f"lowerdir={overlay.path},upperdir={upper},workdir={work}"
+    linux.mount("overlay", overlay.path, "overlay",
+                data=data + (",userxattr" if way == "user" else ""))  # fmt: skip
+
+
+def _mounted_below(folder: str) -> list[str]:
+    """The mount points below `folder` that lie in no other of them."""
+    found: list[str] = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        # Spaces and the like are written as octal numbers: `\040` (proc(5)).
+        path = line.split(" ")[4].encode().decode("unicode_escape")
+        if path.startswith(folder + "/") and os.path.isdir(path):
+            found.append(path)
+    return [path for path in set(found)
+            if not any(path.startswith(other + "/") for other in found)]  # fmt: skip
 
 
 def _make(path: str, is_file: bool) -> None:

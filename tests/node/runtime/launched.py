@@ -23,6 +23,7 @@ from podling.node.runtime.launcher import LauncherLimits
 from podling.node.runtime.launcher_main import LauncherConfig, run_launcher
 logging.basicConfig()
 config = LauncherConfig(Path(sys.argv[1]), Path(sys.argv[2]), stop_grace=2.0,
+    mount_namespaces=sys.argv[4] == "True",
     limits=LauncherLimits(log_bytes=int(sys.argv[3]), exec_output_bytes=65536))
 sys.exit(run_launcher(config, lambda: os.write(1, b"ready")))
 """
@@ -31,16 +32,16 @@ sys.exit(run_launcher(config, lambda: os.write(1, b"ready")))
 class LauncherProcess:
     """One launcher; `close` ends it and everything below it."""
 
-    def __init__(self, folder: Path, log_bytes: int = 1 << 20) -> None:
+    def __init__(self, folder: Path, log_bytes: int = 1 << 20, mounts: bool = True) -> None:
         self.state_dir = folder / "state"
         self.socket = folder / "launcher.sock"
-        self._log_bytes = log_bytes
+        self._options = [str(log_bytes), str(mounts)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> int:
         """Returns its process id, or 0 when it did not come up; then see `errors`."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, self.state_dir, self.socket, str(self._log_bytes)],
+            [sys.executable, "-c", MAIN, self.state_dir, self.socket, *self._options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

@@ -395,6 +395,24 @@ async def test_a_mount_of_nothing_is_a_failed_start(watcher: Watcher, folder: Pa
     assert (await watcher.ended("c1")).exit_code == 128
 
 
+async def test_without_mounts_a_bind_is_refused_unless_it_changes_nothing(folder: Path) -> None:
+    launched = LauncherProcess(folder, mounts=False)
+    assert launched.start()
+    watching = Watcher(launched.socket)
+    try:
+        await watching.client.start(5)
+        assert watching.client.capabilities["mount_namespace"] == "none"
+        same = Bind(str(folder), str(folder))
+        assert (await watching.run("c1", "true", binds=(same,))).exit_code == 0
+        with pytest.raises(LauncherError, match=f"cannot mount {folder} at /data: this node may"):
+            await watching.client.start_process(
+                "c2", spec("true", binds=(Bind(str(folder), "/data"),))
+            )
+    finally:
+        await watching.client.stop()
+        launched.close()
+
+
 async def test_starting_is_quick(watcher: Watcher) -> None:
     times = []
     for number in range(30):
