@@ -63,10 +63,12 @@ def binding(name: str, node_name: str) -> Object:
 
 
 @asynccontextmanager
-async def watching(client: Client, revision: str, **selectors: str) -> AsyncIterator["Reader"]:
+async def watching(
+    client: Client, revision: str, label_selector: str = ""
+) -> AsyncIterator["Reader"]:
     """Watches the ConfigMaps of `default`."""
     async with client.watch(
-        kinds.CONFIG_MAP, "default", resource_version=revision, **selectors
+        kinds.CONFIG_MAP, "default", resource_version=revision, label_selector=label_selector
     ) as events:
         yield Reader(events)
 

@@ -36,7 +36,9 @@ def test_any_layout_of_the_line_is_understood(text: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(["ADDED", "MODIFIED", "BOOKMARK"])), st.data())
-def test_events_do_not_depend_on_where_the_stream_is_cut(types: list[str], data: st.DataObject):
+def test_events_do_not_depend_on_where_the_stream_is_cut(
+    types: list[str], data: st.DataObject
+) -> None:
     body = b"".join(line(type_, {"n": number, "s": "ä\n"}) for number, type_ in enumerate(types))
     decoder = FrameDecoder()
     seen = []

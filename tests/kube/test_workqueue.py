@@ -97,8 +97,8 @@ def test_no_key_is_lost_nor_worked_on_twice_at_a_time(steps: list[tuple[str, str
         queue.done(key)
     queue.advance(now + 100)
     left = set()
-    while (key := queue.pop()) is not None:
-        left.add(key)
-        queue.done(key)
+    while (popped := queue.pop()) is not None:
+        left.add(popped)
+        queue.done(popped)
     assert left <= needs
     assert queue.idle

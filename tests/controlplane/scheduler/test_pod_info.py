@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from podling.controlplane.scheduler.pod_info import HostPort, Toleration, pod_info
@@ -55,7 +57,7 @@ def test_containers_without_requests_are_taken_to_use_something() -> None:
         ({"schedulingGates": [{"name": "example.org/x"}]}, False),
     ],
 )
-def test_who_waits_for_a_node(changes: dict[str, object], waits: bool) -> None:
+def test_who_waits_for_a_node(changes: dict[str, Any], waits: bool) -> None:
     assert a_pod(**changes).waits is waits
 
 

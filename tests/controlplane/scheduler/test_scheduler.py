@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from podling.controlplane.scheduler import scheduler as scheduling
+from podling.controlplane.scheduler.decide import decide
 from podling.controlplane.scheduler.pending import PendingConfig
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
 from podling.kube import conditions, kinds
@@ -272,14 +273,14 @@ async def test_many_pods_are_bound_within_the_bound_of_bindings_in_flight(
 async def test_a_pod_that_cannot_be_decided_about_does_not_stop_the_others(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    usual = scheduling.decide
+    usual = decide
 
-    def decide(pod: Any, *more: Any) -> Any:
+    def fail_on_one(pod: Any, *more: Any) -> Any:
         if pod.key == "default/strange":
             raise ZeroDivisionError
         return usual(pod, *more)
 
-    monkeypatch.setattr(scheduling, "decide", decide)
+    monkeypatch.setattr(scheduling, "decide", fail_on_one)
     await make(client, node("n1"), pod("strange"), pod("plain"))
     async with scheduling_with(client):
         await bound(client, plain="n1")
