@@ -73,7 +73,10 @@ def _written(operations: Sequence[Operation]) -> tuple[set[bytes], _Deletions]:
     """What a branch puts and deletes, nested transactions included.
 
     Raises DuplicateKey if a key would be put twice, or put and deleted. The two branches of a
-    nested transaction exclude each other, so both may put the same key.
+    nested transaction exclude each other, so both may put a key, and one may put what the other
+    deletes. As in etcd, what a nested transaction deletes is held against what follows it only;
+    the store copes with a key changed twice. (A deletion without an upper bound etcd overlooks
+    here; some transactions that we refuse therefore end an etcd server.)
     """
     puts: set[bytes] = set()
     deletions: _Deletions = [
@@ -83,8 +86,8 @@ def _written(operations: Sequence[Operation]) -> tuple[set[bytes], _Deletions]:
         if isinstance(each, TxnRequest):
             then_puts, then_deletions = _written(each.success)
             else_puts, else_deletions = _written(each.failure)
-            deletions += then_deletions + else_deletions
             _add(puts, then_puts | else_puts, deletions)
+            deletions += then_deletions + else_deletions
     for each in operations:
         if isinstance(each, PutRequest):
             _add(puts, {each.key}, deletions)

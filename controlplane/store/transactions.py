@@ -6,7 +6,7 @@ first change. What is left cannot fail, so a transaction happens wholly or not a
 """
 
 import operator
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from podling.controlplane.store import errors, ranges
@@ -73,7 +73,13 @@ def execute(store: Mvcc, leases: Container[int], request: TxnRequest) -> TxnResp
     Raises KeyNotFound, LeaseNotFound, Compacted and FutureRevision, with nothing changed.
     """
     plan = _plan(store, request)
-    _check(store, leases, plan)
+    # Two passes, because etcd looks at all puts before it looks at any range.
+    for operation in _operations(plan):
+        if isinstance(operation, PutRequest):
+            _check_put(store, leases, operation)
+    for operation in _operations(plan):
+        if isinstance(operation, RangeRequest):
+            store.check_readable(operation.revision)
     return _run(store, plan)
 
 
@@ -101,14 +107,13 @@ def _holds(store: Mvcc, compare: Compare) -> bool:
     return all(relation(field(kv), compare.operand) for kv in kvs)
 
 
-def _check(store: Mvcc, leases: Container[int], plan: _Plan) -> None:
+def _operations(plan: _Plan) -> Iterator[Operation]:
+    """Everything that will be done, nested transactions included."""
     for request, nested in plan.steps:
         if nested is not None:
-            _check(store, leases, nested)
-        elif isinstance(request, PutRequest):
-            _check_put(store, leases, request)
-        elif isinstance(request, RangeRequest):
-            store.check_readable(request.revision)
+            yield from _operations(nested)
+        else:
+            yield request
 
 
 def _check_put(store: Mvcc, leases: Container[int], request: PutRequest) -> None:
