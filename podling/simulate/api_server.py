@@ -200,6 +200,7 @@ class MemoryApiServer:
             raise errors.BadRequest("sendInitialEvents is not supported, list first")
         scope = _scope(target, query)
         start = query.get("resourceVersion") or "0"
+        watch.start_after(int(start))
         if start == "0":
             for obj in self._store.list(scope):
                 watch.tell(watch_frames.encode(watch_frames.ADDED, orjson.dumps(obj)))
@@ -325,10 +326,14 @@ class _Watch:
         self.status = 200
         self.headers = JSON_HEADERS
         self._watches = watches
+        self._revision = 0
         self._pieces: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self._ended = False
         self._stop: Callable[[], None] = lambda: None
         self._timer: asyncio.TimerHandle | None = None
+
+    def start_after(self, revision: int) -> None:
+        self._revision = revision
 
     def follow(self, stop: Callable[[], None]) -> None:
         self._watches.add(self)
@@ -336,7 +341,7 @@ class _Watch:
 
     def see(self, change: Change, scope: Scope) -> None:
         line = change.line(scope)
-        if line is not None:
+        if line is not None and change.revision > self._revision:
             self.tell(line)
 
     def bookmark(self, revision: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from podling.kube import field_selectors, meta, watch_frames
-from podling.kube.errors import Expired, NotFound, too_large_resource_version
+from podling.kube.errors import Expired, NotFound
 from podling.kube.field_selectors import FieldSelector
 from podling.kube.kinds import Kind
 from podling.kube.label_selectors import LabelSelector
@@ -105,11 +105,9 @@ class ObjectStore:
         self._record(Change(self.revision, kind, old, None))
 
     def since(self, revision: int) -> Iterator[Change]:
-        """All writes after `revision`. Raises Expired, or Timeout for one yet to come."""
+        """All writes after `revision`. Raises Expired."""
         if revision < self._compacted:
             raise Expired(f"too old resource version: {revision} ({self._compacted})")
-        if revision > self.revision:
-            raise too_large_resource_version(revision, self.revision)
         return (change for change in tuple(self._history) if change.revision > revision)
 
     def compact(self) -> None:
