@@ -1,0 +1,20 @@
+"""TLS towards the cluster's API servers, as one of its identities."""
+
+import ssl
+
+from podling.kube.http_transport import HttpTransport
+from podling.launcher.cluster_file import Cluster
+from podling.launcher.layout import Layout
+
+
+def client_context(layout: Layout, identity: str) -> ssl.SSLContext:
+    """Trusts the cluster's authority, and shows the certificate of `identity`."""
+    context = ssl.create_default_context(cafile=layout.certificate("ca"))
+    context.load_cert_chain(layout.certificate(identity), layout.key(identity))
+    return context
+
+
+def replicas_transport(layout: Layout, cluster: Cluster, identity: str) -> HttpTransport:
+    """To whichever replica answers, each at its own address."""
+    endpoints = [f"https://{r.address}:{r.api_port}" for r in cluster.replicas]
+    return HttpTransport(endpoints, client_context(layout, identity))
