@@ -122,6 +122,8 @@ def _surround(plan: ChildPlan) -> None:
         mount_namespace.join(plan.join, plan.way)
     elif plan.mounts is not None:
         mount_namespace.enter(plan.way, plan.mounts, plan.scratch)
+    # Before the user changes: the way to the folder may be closed to the new one.
+    os.chdir(plan.cwd)
     if plan.group is not None or plan.groups:
         os.setgroups(plan.groups)
     if plan.group is not None:
@@ -130,7 +132,6 @@ def _surround(plan: ChildPlan) -> None:
         os.setresuid(plan.user, plan.user, plan.user)
     if plan.no_new_privileges:
         linux.forbid_new_privileges()
-    os.chdir(plan.cwd)
 
 
 def _reset_signals() -> None:

@@ -63,12 +63,10 @@ def environment_of(
     environment: Mapping[str, str],
 ) -> dict[str, str]:
     """Nothing of the node's own environment gets in, only what is named here."""
-    env = {
-        **DEFAULT_ENVIRONMENT,
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
-        **environment,
-    }
+    own = {"HOME": str(folder / "work"), "TMPDIR": str(folder / "tmp")}
+    if record.config.linux.security_context.run_as_user.value:
+        own = {}  # The way there may be closed to another user.
+    env = {**DEFAULT_ENVIRONMENT, **own, **environment}
     if sandbox.config.hostname:
         env["HOSTNAME"] = sandbox.config.hostname
     env.update({entry.key: entry.value for entry in record.config.envs})

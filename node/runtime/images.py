@@ -21,7 +21,7 @@ _IMPLIED = ("docker.io/library/", "docker.io/", "library/", "registry.k8s.io/", 
 # The grammar of image references (distribution/reference), as far as it refuses nonsense.
 _REFERENCE = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"
-    r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+    r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@[a-z0-9]+:[0-9a-f]{32,})?"
 )

@@ -72,6 +72,7 @@ class Launcher:
         self._execs: set[int] = set()
         self._reaper = Reaper(reaper_marker, self._process_ended)
         self._null = -1
+        self._closing = False
 
     def open(self, remembered: Sequence[ProcessRecord]) -> None:
         """Begin to reap. Of what an earlier launcher left running, nothing lives any more."""
@@ -87,12 +88,14 @@ class Launcher:
 
     async def close(self, grace: float) -> None:
         """Stop everything that runs, with `grace` seconds between SIGTERM and SIGKILL."""
+        self._closing = True
         running = list(self._running.values())
         for process in running:
             self._begin_stop(process, signal.SIGTERM, grace)
         for process in running:
             await process.settled.wait()
         self._reaper.stop()
+        self._reaper.kill_everything()
         os.close(self._null)
 
     def records(self) -> list[ProcessRecord]:
@@ -211,6 +214,8 @@ class Launcher:
         return record
 
     def _check_room(self) -> None:
+        if self._closing:
+            raise LauncherError("internal", "the node's launcher is stopping")
         if len(self._running) + len(self._execs) >= self._limits.processes:
             raise LauncherError(
                 "internal", f"this node already runs {self._limits.processes} processes"

@@ -59,6 +59,10 @@ class Reaper:
             self._kill_each(below)
         self._kill_remains(process)
 
+    def kill_everything(self) -> None:
+        """SIGKILL whatever still lives below this process."""
+        self._kill_each(process_table.descendants(os.getpid()))
+
     def reap(self) -> None:
         """Collect whatever has ended."""
         while True:

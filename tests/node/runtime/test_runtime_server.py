@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -23,6 +24,13 @@ async def refused(call: Awaitable[Any], code: grpc.StatusCode, text: str) -> Non
         await call
     assert caught.value.code() == code, caught.value.details()
     assert re.search(text, caught.value.details() or ""), caught.value.details()
+
+
+async def process_id(node: Node, container: str) -> int:
+    response = await node.cri.ContainerStatus(
+        cri.ContainerStatusRequest(container_id=container, verbose=True)
+    )
+    return int(json.loads(response.info["info"])["pid"])
 
 
 async def test_it_says_who_it_is_and_what_it_can_do(node: Node) -> None:
@@ -139,10 +147,7 @@ async def test_stopping_is_graceful_then_not_and_may_be_repeated(node: Node) -> 
 
 async def test_removing_a_sandbox_ends_and_removes_what_runs_in_it(node: Node) -> None:
     container = await node.run("sleep", "60")
-    response = await node.cri.ContainerStatus(
-        cri.ContainerStatusRequest(container_id=container, verbose=True)
-    )
-    pid = json.loads(response.info["info"])["pid"]
+    pid = await process_id(node, container)
     assert alive(pid)
     sandbox = (await node.cri.ListPodSandbox(cri.ListPodSandboxRequest())).items[0].id
     await node.cri.RemovePodSandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox))
@@ -360,6 +365,35 @@ async def test_records_with_secrets_are_for_this_user_only(node: Node) -> None:
     await node.run("sleep", "60", envs=[cri.KeyValue(key="PASSWORD", value="hush")])
     for path in (node.folder / "cri.sock", *(node.folder / "runtime").rglob("*.json")):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+async def test_containers_run_as_the_user_that_is_asked_for(node: Node) -> None:
+    linux = cri.LinuxContainerConfig()
+    linux.security_context.run_as_user.value = 12345
+    container = await node.create(
+        await node.sandbox(), "sh", "-c", "id -u; id -G; touch here && ls", linux=linux
+    )
+    if os.getuid() != 0:
+        await refused(
+            node.start_container(container), grpc.StatusCode.UNKNOWN, "cannot run as user 12345"
+        )
+        return
+    await node.start_container(container)
+    assert (await node.ended(container)).exit_code == 0
+    assert node.log() == "12345\n0\nhere\n"
+    sleeper = await node.run("sleep", "60", name="sleeper", linux=linux)
+    pid = await process_id(node, sleeper)
+    node.launcher.end(signal.SIGKILL)
+    await until(lambda: not alive(pid), "the end of another user's process")
+
+
+async def test_a_socket_left_by_a_killed_server_is_no_hindrance(node: Node) -> None:
+    await node.stop()
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(node.folder / "cri.sock"))
+    left.close()
+    await node.start()
+    await node.sandbox()
 
 
 async def test_pods_are_quick(node: Node) -> None:
