@@ -66,6 +66,10 @@ _KIND_AND_NUMBER = struct.Struct(">Bq")
 _NUMBER = struct.Struct(">q")
 _GRANT = struct.Struct(">Bqq")
 _TXN_KIND = bytes([TXN])
+
+# By number; indexing is several times as fast as calling the enumeration.
+_TARGETS, _RESULTS = tuple(CompareTarget), tuple(CompareResult)
+_SORT_ORDERS, _SORT_TARGETS = tuple(SortOrder), tuple(SortTarget)
 _VERSION = bytes([VERSION])
 
 
@@ -192,7 +196,7 @@ def _read_range(data: bytes, at: int) -> tuple[RangeRequest, int]:
     key, at = _read_bytes(data, at + _RANGE.size)
     range_end, at = _read_bytes(data, at)
     options = (bool(flags & 1), bool(flags & 2), bool(flags & 4))
-    sort = (SortOrder(order), SortTarget(target))
+    sort = (_SORT_ORDERS[order], _SORT_TARGETS[target])
     return RangeRequest(key, range_end, limit, revision, *sort, *options, *bounds), at
 
 
@@ -225,14 +229,14 @@ def _read_compare(data: bytes, at: int) -> tuple[Compare, int]:
     number, result = _COMPARE.unpack_from(data, at)
     key, at = _read_bytes(data, at + _COMPARE.size)
     range_end, at = _read_bytes(data, at)
-    target = CompareTarget(number)
+    target = _TARGETS[number]
     operand: int | bytes
     if target == CompareTarget.VALUE:
         operand, at = _read_bytes(data, at)
     else:
         (operand,) = _NUMBER.unpack_from(data, at)
         at += _NUMBER.size
-    return Compare(key, target, CompareResult(result), operand, range_end), at
+    return Compare(key, target, _RESULTS[result], operand, range_end), at
 
 
 def _read_compact(data: bytes, at: int) -> tuple[CompactionRequest, int]:

@@ -69,11 +69,12 @@ class Watchers:
     def __init__(self, store: Callable[[], Mvcc], max_pending_bytes: int) -> None:
         self._store = store
         self._max_pending_bytes = max_pending_bytes
-        self._by_key: dict[bytes, set[Watcher]] = {}
+        # Groups are ordered, so that the same calls give the same order every time.
+        self._by_key: dict[bytes, dict[Watcher, None]] = {}
         """Synced watchers of one key."""
-        self._by_range: dict[tuple[bytes, bytes], set[Watcher]] = {}
+        self._by_range: dict[tuple[bytes, bytes], dict[Watcher, None]] = {}
         """Synced watchers of a range."""
-        self._all: set[Watcher] = set()
+        self._all: dict[Watcher, None] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -95,7 +96,7 @@ class Watchers:
             raise errors.EmptyWatchRange
         now = self._store().revision
         watcher = Watcher(key, range_end, filters, start_revision or now + 1, on_ready)
-        self._all.add(watcher)
+        self._all[watcher] = None
         if watcher.next_revision > now:
             self._sync(watcher)
         else:
@@ -104,7 +105,7 @@ class Watchers:
 
     def remove(self, watcher: Watcher) -> None:
         """End a watch; nothing is pending any more. Idempotent."""
-        self._all.discard(watcher)
+        self._all.pop(watcher, None)
         self._unsync(watcher)
         watcher.pending.clear()
         watcher.pending_bytes = 0
@@ -192,9 +193,9 @@ class Watchers:
     def _sync(self, watcher: Watcher) -> None:
         watcher.synced = True
         if watcher.range_end:
-            self._by_range.setdefault((watcher.key, watcher.range_end), set()).add(watcher)
+            self._by_range.setdefault((watcher.key, watcher.range_end), {})[watcher] = None
         else:
-            self._by_key.setdefault(watcher.key, set()).add(watcher)
+            self._by_key.setdefault(watcher.key, {})[watcher] = None
 
     def _unsync(self, watcher: Watcher) -> None:
         if not watcher.synced:
@@ -214,8 +215,8 @@ def _size(events: Sequence[Event]) -> int:
     return sum(len(each.kv.key) + len(each.kv.value) + EVENT_OVERHEAD for each in events)
 
 
-def _discard(groups: dict[K, set[Watcher]], key: K, watcher: Watcher) -> None:
+def _discard(groups: dict[K, dict[Watcher, None]], key: K, watcher: Watcher) -> None:
     group = groups[key]
-    group.discard(watcher)
+    group.pop(watcher, None)
     if not group:
         del groups[key]
