@@ -109,8 +109,7 @@ class PodActions:
             await self._tools.events.refresh(sandbox_id)
         except RuntimeCallError as error:
             message = f"Failed to create pod sandbox: {error}"
-            if not error.unavailable:
-                self.event(pod, WARNING, "FailedCreatePodSandBox", message)
+            self.event(pod, WARNING, "FailedCreatePodSandBox", message)
             raise ActionFailedError("", Waiting("ContainerCreating", message)) from None
         if config.dns_config.servers and not self._tools.facts.mounts_files:
             self.event(pod, NORMAL, "ResolverNotMounted", NO_RESOLVER)
@@ -249,7 +248,11 @@ class PodActions:
         try:
             created = await self._tools.runtime.create_container(sandbox.id, config, sandbox_config)
         except RuntimeCallError as error:
-            raise self._failed(pod, spec, "CreateContainerError", str(error)) from None
+            # A runtime that learns only now that an image is of no use says so in front.
+            reason, text = "CreateContainerError", str(error)
+            if text.startswith("ErrImagePull: "):
+                reason, text = "ErrImagePull", text.removeprefix("ErrImagePull: ")
+            raise self._failed(pod, spec, reason, text) from None
         self.event(
             pod, NORMAL, "Created", f"Created container: {spec['name']}", container=spec["name"]
         )

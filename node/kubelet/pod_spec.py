@@ -64,6 +64,11 @@ def grace_period(pod: Object) -> int:
     return max(SHORTEST_GRACE, int(grace))
 
 
+def has_post_start_hook(pod: Object, name: str) -> bool:
+    spec = container(pod, name) or {}
+    return bool((spec.get("lifecycle") or {}).get("postStart"))
+
+
 def uses_host_network(pod: Object) -> bool:
     return bool(pod.get("spec", {}).get("hostNetwork"))
 

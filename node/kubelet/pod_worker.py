@@ -74,6 +74,8 @@ class PodWorker:
         self._holds: dict[str, Hold] = {}
         self._killing: dict[str, tuple[asyncio.Task[None], int]] = {}
         self._bringing_up: asyncio.Task[None] | None = None
+        self._starting = ""
+        """The container whose postStart hook is not over: neither started nor probed yet."""
         self._ending: asyncio.Task[None] | None = None
         self._prepared = False
         self._unwatch: Callable[[], None] | None = None
@@ -137,7 +139,8 @@ class PodWorker:
     def _view(self, runtime: PodRuntime, now: float) -> PodView:
         self._pod = self._settings.status.newest(self._pod)
         addresses = pod_status.sandbox_ips(self._pod, runtime, self._tools.facts.host_ips)
-        self._probes.follow(self._pod, runtime.running, next(iter(addresses), ""))
+        running = [each for each in runtime.running if each.name != self._starting]
+        self._probes.follow(self._pod, running, next(iter(addresses), ""))
         return PodView(
             pod=self._pod,
             runtime=runtime,
@@ -238,11 +241,16 @@ class PodWorker:
         if start.restart:
             self._history.restarted(start.name, self._tools.clock())
         addresses = pod_status.pod_ips(view, self._tools.facts.host_ips)
+        if pod_spec.has_post_start_hook(view.pod, start.name):
+            self._starting = start.name
         try:
             await self._actions.start(view.pod, start, sandbox, addresses)
             self._succeeded(start.name)
         except ActionFailedError as error:
             self._failed(start.name, error)
+        finally:
+            self._starting = ""
+            self.poke()
 
     async def _prepare(self, pod: Object) -> None:
         await self._actions.prepare(pod)

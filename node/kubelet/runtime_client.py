@@ -38,11 +38,6 @@ class RuntimeCallError(Exception):
     def not_found(self) -> bool:
         return self.code is grpc.StatusCode.NOT_FOUND
 
-    @property
-    def unavailable(self) -> bool:
-        """The runtime was not reached: the call says nothing about the pod."""
-        return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-
 
 @dataclass(frozen=True, slots=True)
 class RuntimeConditions:

@@ -79,10 +79,19 @@ class Node:
         patch = {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}
         await self.client.patch(kinds.NODE, NODE, patch)
 
+    @property
+    def mounts_files(self) -> bool:
+        assert self.kubelet is not None
+        return self.kubelet._facts.mounts_files
+
     async def ready(self) -> None:
         """Start a kubelet and wait until it works on pods."""
+        await self.ready_with("127.9.64.0/24")
+
+    async def ready_with(self, cidr: str) -> None:
+        """The same, with a range of pod addresses."""
         kubelet = await self.start_kubelet()
-        await self.assign_pod_cidr()
+        await self.assign_pod_cidr(cidr)
         async with asyncio.timeout(DEADLINE):
             await kubelet.ready.wait()
 
