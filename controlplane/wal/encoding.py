@@ -1,0 +1,90 @@
+"""Entries, states and snapshot names as bytes; the same on disk and between members. Pure.
+
+An entry is encoded once: version, kind, term, index, then the data. A list of them is each one's
+length and bytes. What has another version than this program knows is refused by name.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+
+from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
+from podling.controlplane.raft.quorum import Configuration
+
+VERSION = 1
+
+_ENTRY = struct.Struct("<BBQQ")
+_SIZED_ENTRY = struct.Struct("<IBBQQ")
+_HARD_STATE = struct.Struct("<QQQ")
+_SNAPSHOT = struct.Struct("<BQQHHH")
+HARD_STATE_SIZE = _HARD_STATE.size
+_KINDS = {int(kind): kind for kind in EntryKind}
+
+
+class UnknownFormat(ValueError):
+    """Bytes that this program cannot read, perhaps because a newer one wrote them."""
+
+
+def encode_entries(entries: Iterable[Entry]) -> bytes:
+    """A list of entries."""
+    parts: list[bytes] = []
+    for index, term, kind, data in entries:
+        parts.append(_SIZED_ENTRY.pack(_ENTRY.size + len(data), VERSION, kind, term, index))
+        parts.append(data)
+    return b"".join(parts)
+
+
+def decode_entries(data: bytes, start: int = 0) -> list[Entry]:
+    """The list of entries that fills `data` from `start` on; raises UnknownFormat."""
+    entries: list[Entry] = []
+    head = _SIZED_ENTRY.size
+    try:
+        while start < len(data):
+            length, version, kind, term, index = _SIZED_ENTRY.unpack_from(data, start)
+            end = start + 4 + length
+            if version != VERSION or length < _ENTRY.size or end > len(data):
+                raise UnknownFormat(f"an entry of format {version}, this program knows {VERSION}")
+            entries.append(Entry(index, term, _KINDS[kind], data[start + head : end]))
+            start = end
+    except (struct.error, KeyError) as error:
+        raise UnknownFormat(f"not a list of entries: {error}") from error
+    return entries
+
+
+def encode_hard_state(state: HardState) -> bytes:
+    return _HARD_STATE.pack(state.term, state.vote, state.commit)
+
+
+def decode_hard_state(data: bytes, start: int = 0) -> HardState:
+    return HardState(*_HARD_STATE.unpack_from(data, start))
+
+
+def encode_snapshot(snapshot: SnapshotMeta) -> bytes:
+    """Index, term and members."""
+    configuration = snapshot.configuration
+    groups = [
+        sorted(configuration.voters),
+        sorted(configuration.outgoing),
+        sorted(configuration.learners),
+    ]
+    head = _SNAPSHOT.pack(VERSION, snapshot.index, snapshot.term, *map(len, groups))
+    members = [member for group in groups for member in group]
+    return head + struct.pack(f"<{len(members)}Q", *members)
+
+
+def decode_snapshot(data: bytes, start: int = 0) -> SnapshotMeta:
+    """Raises UnknownFormat."""
+    try:
+        version, index, term, *counts = _SNAPSHOT.unpack_from(data, start)
+        if version != VERSION:
+            raise UnknownFormat(f"a snapshot of format {version}, this program knows {VERSION}")
+        members = struct.unpack_from(f"<{sum(counts)}Q", data, start + _SNAPSHOT.size)
+    except struct.error as error:
+        raise UnknownFormat(f"not the name of a snapshot: {error}") from error
+    return SnapshotMeta(index, term, Configuration(*_groups(members, counts)))
+
+
+def _groups(members: Sequence[int], counts: Iterable[int]) -> Iterable[frozenset[int]]:
+    start = 0
+    for count in counts:
+        yield frozenset(members[start : start + count])
+        start += count

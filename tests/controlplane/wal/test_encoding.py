@@ -1,0 +1,45 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
+from podling.controlplane.raft.quorum import Configuration
+from podling.controlplane.wal import encoding
+from podling.controlplane.wal.encoding import UnknownFormat
+
+U64 = st.integers(0, 2**64 - 1)
+ENTRIES = st.lists(st.builds(Entry, U64, U64, st.sampled_from(EntryKind), st.binary(max_size=40)))
+MEMBERS = st.frozensets(U64, max_size=4)
+SNAPSHOTS = st.builds(SnapshotMeta, U64, U64, st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS))
+
+
+@given(ENTRIES)
+def test_entries_come_back(entries: list[Entry]) -> None:
+    assert encoding.decode_entries(encoding.encode_entries(entries)) == entries
+
+
+@given(st.builds(HardState, U64, U64, U64))
+def test_hard_states_come_back(state: HardState) -> None:
+    assert encoding.decode_hard_state(encoding.encode_hard_state(state)) == state
+
+
+@given(SNAPSHOTS)
+def test_snapshot_names_come_back(snapshot: SnapshotMeta) -> None:
+    assert encoding.decode_snapshot(encoding.encode_snapshot(snapshot)) == snapshot
+
+
+@given(st.binary(max_size=60))
+def test_other_bytes_are_refused(data: bytes) -> None:
+    for decode in (encoding.decode_entries, encoding.decode_snapshot):
+        with contextlib.suppress(UnknownFormat):
+            decode(data)
+
+
+def test_an_entry_of_a_newer_format_is_named() -> None:
+    data = bytearray(encoding.encode_entries([Entry(1, 1, EntryKind.COMMAND, b"x")]))
+    data[4] = 9
+
+    with pytest.raises(UnknownFormat, match="format 9"):
+        encoding.decode_entries(bytes(data))

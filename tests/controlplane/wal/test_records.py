@@ -1,0 +1,115 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from podling.controlplane.wal import records
+from podling.controlplane.wal.records import Corrupt, RecordKind, Torn
+
+PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=2, max_size=5)
+
+
+def segment(payloads: list[bytes], zeros: int = 4096) -> tuple[bytes, list[int]]:
+    """The bytes of a segment, and where its records begin."""
+    data, starts, checksum = b"", [], 0
+    for payload in payloads:
+        starts.append(len(data))
+        record, checksum = records.encode(RecordKind.BATCH, payload, checksum)
+        data += record
+    return data + bytes(zeros), starts
+
+
+def payloads_of(data: bytes) -> list[bytes]:
+    return [record.payload for record in records.decode(data, 0)]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=5), st.integers(0, 100))
+def test_what_is_encoded_comes_back(payloads: list[bytes], zeros: int) -> None:
+    data, _ = segment(payloads, zeros)
+
+    assert payloads_of(data) == payloads
+    stream = data[: len(data) - zeros]
+    pieces = [stream[i : i + 7] for i in range(0, len(stream), 7)]
+    assert [record.payload for record in records.decode_stream(pieces)] == payloads
+
+
+@given(PAYLOADS, st.data())
+def test_any_flipped_bit_before_the_last_record_is_damage(
+    payloads: list[bytes], data: st.DataObject
+) -> None:
+    written, starts = segment(payloads)
+    position = data.draw(st.integers(0, starts[-1] - 1))
+    damaged = bytearray(written)
+    damaged[position] ^= 1 << data.draw(st.integers(0, 7))
+
+    with pytest.raises(Corrupt) as caught:
+        payloads_of(bytes(damaged))
+
+    assert caught.value.offset == max(start for start in starts if start <= position)
+
+
+@given(st.binary(min_size=1, max_size=3000).map(lambda data: b"\xff" + data + b"\xff"), st.data())
+@example(b"\xff" * 2000, None)
+def test_a_last_record_that_lacks_a_sector_is_torn(payload: bytes, data: st.DataObject) -> None:
+    written, starts = segment([b"first", payload])
+    end = len(written) - 4096
+    sectors = range(starts[1] // 512 + 1, (end - 1) // 512 + 1)
+    if not sectors:
+        return
+    sector = data.draw(st.sampled_from(sectors)) if data is not None else sectors[0]
+    torn = bytearray(written)
+    torn[sector * 512 : min(sector * 512 + 512, end)] = bytes(min(512, end - sector * 512))
+    if bytes(torn) == written:
+        return
+
+    read = []
+    with pytest.raises(Torn) as caught:
+        read += [record.payload for record in records.decode(bytes(torn), 0)]
+
+    assert caught.value.offset == starts[1]
+
+
+def test_a_file_that_ends_in_a_record_is_torn() -> None:
+    written, starts = segment([b"first", b"second"], zeros=0)
+
+    for length in range(starts[1] + 1, len(written)):
+        with pytest.raises(Torn):
+            payloads_of(written[:length])
+
+
+def test_a_flipped_bit_in_the_last_record_is_damage_not_a_torn_write() -> None:
+    written, starts = segment([b"first", b"second" * 10])
+    damaged = bytearray(written)
+    damaged[starts[1] + records.HEADER_SIZE + 3] ^= 1
+
+    with pytest.raises(Corrupt, match="checksum of the last record"):
+        payloads_of(bytes(damaged))
+
+
+def test_a_record_that_was_left_out_is_noticed() -> None:
+    written, starts = segment([b"one", b"two", b"three"])
+
+    with pytest.raises(Corrupt, match="does not follow"):
+        payloads_of(written[: starts[1]] + written[starts[2] :])
+
+
+def test_a_newer_format_is_named() -> None:
+    data = bytearray(records.encode(RecordKind.BATCH, b"x", 0)[0])
+    newer = records.VERSION + 1
+    covered = records._COVERED.pack(newer, RecordKind.BATCH, 1, 0)
+    checksum = records.zlib.crc32(b"x", records.zlib.crc32(covered))
+    data[: records.HEADER_SIZE] = records._HEADER.pack(
+        records.MAGIC, newer, RecordKind.BATCH, 1, 0, checksum
+    )
+
+    with pytest.raises(Corrupt, match="format 2, this program knows 1"):
+        payloads_of(bytes(data))
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_decoder_fail_in_another_way(data: bytes) -> None:
+    for decode in (lambda: records.decode(data, None), lambda: records.decode_stream([data])):
+        try:
+            for _ in decode():
+                pass
+        except (Corrupt, Torn):
+            pass
