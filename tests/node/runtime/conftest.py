@@ -30,7 +30,7 @@ async def watcher(launcher: LauncherProcess) -> AsyncIterator[Watcher]:
     watching = Watcher(launcher.socket)
     await watching.client.start(5)
     yield watching
-    await watching.client.stop()
+    await watching.stop()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from podling.aiokit.tasks import TaskSet
 from podling.node.runtime import process_table
 from podling.node.runtime.launcher_client import LauncherClient
 from podling.node.runtime.launcher_protocol import ProcessRecord, ProcessSpec
@@ -76,7 +77,12 @@ class Watcher:
     def __init__(self, path: Path) -> None:
         self.known: dict[str, ProcessRecord] = {}
         self.snapshots = 0
+        self.tasks = TaskSet("watcher")
         self.client = LauncherClient(path, random.Random(1), self._snapshot, self._exited)
+
+    async def stop(self) -> None:
+        await self.tasks.close()
+        await self.client.stop()
 
     async def ended(self, process_id: str) -> ProcessRecord:
         await until(

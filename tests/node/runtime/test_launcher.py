@@ -93,9 +93,7 @@ async def test_what_ignores_the_signal_is_killed_after_the_grace(watcher: Watche
     await watcher.client.start_process("c1", spec("sh", "-c", "trap '' TERM; sleep 60 & wait; :"))
     loop = asyncio.get_running_loop()
     before = loop.time()
-    long = asyncio.ensure_future(  # noqa: TID251 - two stops at once
-        watcher.client.stop_process("c1", signal.SIGTERM, 60)
-    )
+    long = watcher.tasks.spawn(watcher.client.stop_process("c1", signal.SIGTERM, 60), name="long")
     record = await watcher.client.stop_process("c1", signal.SIGTERM, 0.2)
     assert (record.exit_code, record.signal) == (137, 9)
     assert 0.1 < loop.time() - before < 5
@@ -199,14 +197,14 @@ async def test_a_command_beside_ends_with_its_caller_and_with_its_container(
     watcher: Watcher,
 ) -> None:
     await watcher.client.start_process("c1", spec("sleep", "60"))
-    call = asyncio.ensure_future(  # noqa: TID251 - cancelled below
-        watcher.client.exec("c1", ExecSpec(("sleep", "60.6"), BESIDE, "/"))
+    call = watcher.tasks.spawn(
+        watcher.client.exec("c1", ExecSpec(("sleep", "60.6"), BESIDE, "/")), name="exec"
     )
     await until(lambda: marked("sleep\x0060.6"), "the command")
     call.cancel()
     await until(lambda: not marked("sleep\x0060.6"), "the end of the cancelled command")
-    other = asyncio.ensure_future(  # noqa: TID251 - ended below
-        watcher.client.exec("c1", ExecSpec(("sleep", "60.7"), BESIDE, "/"))
+    other = watcher.tasks.spawn(
+        watcher.client.exec("c1", ExecSpec(("sleep", "60.7"), BESIDE, "/")), name="exec"
     )
     await until(lambda: marked("sleep\x0060.7"), "the command")
     await watcher.client.stop_process("c1", signal.SIGKILL, 0)
@@ -421,3 +419,23 @@ async def test_starting_is_quick(watcher: Watcher) -> None:
         times.append(time.perf_counter() - before)
     print(f"start p50 {sorted(times)[15] * 1000:.1f} ms")  # noqa: T201 - shown with -s
     assert sorted(times)[15] < 0.02
+
+
+async def test_many_at_once_all_end_with_everything_they_left(
+    launcher: LauncherProcess, watcher: Watcher, folder: Path
+) -> None:
+    script = "(setsid sleep 61.7 &); sleep 61.7 & echo hi; exit 3"
+    ids = [f"c{number}" for number in range(60)]
+    for process_id in ids:
+        watcher.tasks.spawn(
+            watcher.client.start_process(
+                process_id, spec("sh", "-c", script, log_path=str(folder / f"{process_id}.log"))
+            ),
+            name=process_id,
+        )
+    assert {(await watcher.ended(process_id)).exit_code for process_id in ids} == {3}
+    assert not marked("sleep\x0061.7")
+    assert {(folder / f"{process_id}.log").read_text()[-5:] for process_id in ids} == {"F hi\n"}
+    assert launcher.process is not None
+    open_files = f"/proc/{launcher.process.pid}/fd"
+    await until(lambda: len(os.listdir(open_files)) < 20, "the launcher to close its files")
