@@ -24,14 +24,17 @@ MAX_TTL = 9_000_000_000
 #: Seconds until an expired lease that still exists is returned again.
 RETRY = 1.0
 
+SLACK = 1000
+"""Checks of leases that are gone which may stay in the heap."""
+
 
 class Lease:
     """One lease. `ttl` and `deadline` are in seconds, the latter of this member's clock."""
 
     __slots__ = ("deadline", "id", "keys", "ttl")
 
-    def __init__(self, id: int, ttl: int, deadline: float) -> None:  # noqa: A002 - etcd's name
-        self.id = id
+    def __init__(self, lease_id: int, ttl: int, deadline: float) -> None:
+        self.id = lease_id
         self.ttl = ttl
         self.deadline = deadline
         self.keys: set[bytes] = set()
@@ -45,8 +48,8 @@ class Leases:
         self._checks: list[tuple[float, int]] = []
         """Heap of (when to look, lease id): at least one for each lease, not after its end."""
 
-    def __contains__(self, id: object) -> bool:  # noqa: A002
-        return id in self._leases
+    def __contains__(self, lease_id: object) -> bool:
+        return lease_id in self._leases
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -54,31 +57,34 @@ class Leases:
     def __iter__(self) -> Iterator[Lease]:
         return iter(self._leases.values())
 
-    def get(self, id: int) -> Lease | None:  # noqa: A002
-        return self._leases.get(id)
+    def get(self, lease_id: int) -> Lease | None:
+        return self._leases.get(lease_id)
 
-    def grant(self, id: int, ttl: int, now: float) -> Lease:  # noqa: A002
+    def grant(self, lease_id: int, ttl: int, now: float) -> Lease:
         """Raises LeaseExists, LeaseTTLTooLarge, and LeaseNotFound for the id 0."""
-        if not id:
+        if not lease_id:
             raise errors.LeaseNotFound
         if ttl > MAX_TTL:
             raise errors.LeaseTTLTooLarge
-        if id in self._leases:
+        if lease_id in self._leases:
             raise errors.LeaseExists
-        lease = self._leases[id] = Lease(id, ttl, now + ttl)
-        heapq.heappush(self._checks, (lease.deadline, id))
+        lease = self._leases[lease_id] = Lease(lease_id, ttl, now + ttl)
+        heapq.heappush(self._checks, (lease.deadline, lease_id))
         return lease
 
-    def revoke(self, id: int) -> list[bytes]:  # noqa: A002
+    def revoke(self, lease_id: int) -> list[bytes]:
         """Forget a lease; return the keys that die with it, sorted. Raises LeaseNotFound."""
-        lease = self._leases.pop(id, None)
+        lease = self._leases.pop(lease_id, None)
         if lease is None:
             raise errors.LeaseNotFound
+        if len(self._checks) > 2 * len(self._leases) + SLACK:
+            self._checks = [(each.deadline, each.id) for each in self._leases.values()]
+            heapq.heapify(self._checks)
         return sorted(lease.keys)
 
-    def renew(self, id: int, now: float) -> int:  # noqa: A002
+    def renew(self, lease_id: int, now: float) -> int:
         """Start the lease's time again; return its time-to-live. Raises LeaseNotFound."""
-        lease = self._leases.get(id)
+        lease = self._leases.get(lease_id)
         if lease is None:
             raise errors.LeaseNotFound
         lease.deadline = now + lease.ttl
@@ -97,14 +103,14 @@ class Leases:
             if kv.lease:
                 self.attach(kv.lease, kv.key)
 
-    def attach(self, id: int, key: bytes) -> None:  # noqa: A002
-        lease = self._leases.get(id)
+    def attach(self, lease_id: int, key: bytes) -> None:
+        lease = self._leases.get(lease_id)
         if lease is not None:
             lease.keys.add(key)
 
-    def remaining(self, id: int, now: float) -> int:  # noqa: A002
+    def remaining(self, lease_id: int, now: float) -> int:
         """Whole seconds left, rounded up; 0 if expired. Raises LeaseNotFound."""
-        lease = self._leases.get(id)
+        lease = self._leases.get(lease_id)
         if lease is None:
             raise errors.LeaseNotFound
         return max(0, int(-(-(lease.deadline - now) // 1)))
@@ -117,18 +123,18 @@ class Leases:
         """Up to `limit` leases to revoke. One that is not revoked comes again after `RETRY` s."""
         due: list[int] = []
         while self._checks and self._checks[0][0] <= now and len(due) < limit:
-            _, id = heapq.heappop(self._checks)  # noqa: A001
-            lease = self._leases.get(id)
+            _, lease_id = heapq.heappop(self._checks)
+            lease = self._leases.get(lease_id)
             if lease is None:
                 continue
             if lease.deadline > now:
-                heapq.heappush(self._checks, (lease.deadline, id))
+                heapq.heappush(self._checks, (lease.deadline, lease_id))
             else:
-                due.append(id)
-                heapq.heappush(self._checks, (now + RETRY, id))
+                due.append(lease_id)
+                heapq.heappush(self._checks, (now + RETRY, lease_id))
         return due
 
-    def _detach(self, id: int, key: bytes) -> None:  # noqa: A002
-        lease = self._leases.get(id)
+    def _detach(self, lease_id: int, key: bytes) -> None:
+        lease = self._leases.get(lease_id)
         if lease is not None:
             lease.keys.discard(key)

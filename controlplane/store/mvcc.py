@@ -71,8 +71,6 @@ class Mvcc:
         """The sweep has dealt with all revisions below this one."""
         self._pins = 0
 
-    # -- writing ---------------------------------------------------------------------------
-
     def put(self, key: bytes, value: bytes, lease: int) -> KeyValue | None:
         """Set a key as part of the transaction under way; return what it was before."""
         at = self.revision + 1
@@ -125,8 +123,6 @@ class Mvcc:
         self.revision += 1
         self._history[self.revision] = events
         return events
-
-    # -- reading ---------------------------------------------------------------------------
 
     @property
     def read_revision(self) -> int:
@@ -195,8 +191,6 @@ class Mvcc:
         """What happened at a revision from `compact_revision` on, in order of operations."""
         return self._history.get(at, ())
 
-    # -- compaction ------------------------------------------------------------------------
-
     def compact(self, revision: int) -> None:
         """Make older revisions unreadable; `sweep` gives back the memory.
 
@@ -238,8 +232,6 @@ class Mvcc:
 
     def unpin(self) -> None:
         self._pins -= 1
-
-    # -- for snapshots and hashes ----------------------------------------------------------
 
     def next_keys(self, after: bytes | None, limit: int) -> list[bytes]:
         """Up to `limit` keys that follow `after` (None: from the first), deleted ones included."""
@@ -292,8 +284,6 @@ class Mvcc:
         self._swept = max(compact_revision, 0)
         for event in self.events(compact_revision):
             self._forget(event.kv.key)
-
-    # -- inside ----------------------------------------------------------------------------
 
     def _load_record(self, kv: KeyValue, index: KeyIndex | None) -> None:
         if index is None:

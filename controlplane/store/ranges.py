@@ -46,6 +46,16 @@ def execute(store: Mvcc, request: RangeRequest) -> RangeResponse:
     return RangeResponse(found.revision, kvs, more, found.total)
 
 
+def is_plain(request: RangeRequest) -> bool:
+    """Whether the range is in order of keys and unfiltered, so that it can be read in parts."""
+    return (
+        request.sort_order == SortOrder.NONE
+        and request.sort_target == SortTarget.KEY
+        and not request.count_only
+        and not _has_filters(request)
+    )
+
+
 def _has_filters(request: RangeRequest) -> bool:
     return bool(
         request.min_mod_revision

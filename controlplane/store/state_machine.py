@@ -73,8 +73,8 @@ class StoreStateMachine:
         contents = snapshots.read(chunks)
         leases = Leases()
         now = self._now()
-        for id, ttl in contents.leases:  # noqa: A001
-            leases.grant(id, ttl, now)
+        for lease_id, ttl in contents.leases:
+            leases.grant(lease_id, ttl, now)
         for kv in contents.store.live_records():
             if kv.lease:
                 leases.attach(kv.lease, kv.key)

@@ -34,6 +34,9 @@ from podling.controlplane.store.watch_streams import WatchStream
 
 log = logging.getLogger(__name__)
 
+RANGE_SLICE = 5000
+"""Keys read between two turns of the event loop."""
+
 SWEEP_SLICE = 500
 """Revisions of compacted history freed between two turns of the event loop."""
 
@@ -110,12 +113,12 @@ class Store:
         for stream in tuple(self._streams):
             stream.close(errors.Stopped())
 
-    # -- keys ------------------------------------------------------------------------------
-
     async def range(self, request: rq.RangeRequest) -> rq.RangeResponse:
         request_checks.check_range(request)
         if not request.serializable:
             await self.linearize()
+        if ranges.is_plain(request) and not 0 < request.limit <= RANGE_SLICE:
+            return await self._range_in_slices(request)
         return ranges.execute(self._machine.store, request)
 
     async def put(self, request: rq.PutRequest) -> rq.PutResponse:
@@ -143,6 +146,31 @@ class Store:
             await self._sweep()
         return response
 
+    async def _range_in_slices(self, request: rq.RangeRequest) -> rq.RangeResponse:
+        """Read a long range at one revision, letting others run in between."""
+        store = self._machine.store
+        first = ranges.execute(store, request._replace(limit=RANGE_SLICE))
+        if not first.more:
+            return first
+        kvs, more = list(first.kvs), True
+        at = request.revision if request.revision > 0 else first.revision
+        while more and len(kvs) != request.limit:
+            await asyncio.sleep(0)
+            left = request.limit - len(kvs) if request.limit > 0 else RANGE_SLICE
+            part = request._replace(
+                key=kvs[-1].key + b"\0", revision=at, limit=min(left, RANGE_SLICE)
+            )
+            try:
+                following = ranges.execute(store, part)
+            except errors.Compacted:
+                # Compacted meanwhile: no reason to refuse who asked for the present.
+                if request.revision > 0:
+                    raise
+                return ranges.execute(store, request)
+            kvs += following.kvs
+            more = following.more
+        return rq.RangeResponse(first.revision, kvs, more, first.total)
+
     async def linearize(self) -> None:
         """Wait until this member knows everything that was committed when this was called."""
         try:
@@ -150,14 +178,14 @@ class Store:
         except replica_errors.ReplicaError as error:
             raise _ERRORS.get(type(error), errors.Timeout)() from error
 
-    # -- leases ----------------------------------------------------------------------------
-
     async def lease_grant(self, request: rq.LeaseGrantRequest) -> rq.LeaseGrantResponse:
         self._check_space()
         ttl = max(request.ttl, self._config.min_lease_ttl)
         # Ids are positive numbers of 63 bits.
-        id = request.id or (self._new_id() & (2**63 - 1)) or 1  # noqa: A001
-        return await self._propose(rq.LeaseGrantRequest(ttl, id))  # type: ignore[no-any-return]
+        lease_id = request.id or (self._new_id() & (2**63 - 1)) or 1
+        return await self._propose(  # type: ignore[no-any-return]
+            rq.LeaseGrantRequest(ttl, lease_id)
+        )
 
     async def lease_revoke(self, request: rq.LeaseRevokeRequest) -> rq.LeaseRevokeResponse:
         return await self._propose(request)  # type: ignore[no-any-return]
@@ -168,23 +196,21 @@ class Store:
         """Renewals are replicated, so that any member can take them and a new leader knows."""
         return await self._propose(request)  # type: ignore[no-any-return]
 
-    async def lease_time_to_live(self, id: int) -> rq.LeaseTimeToLiveResponse:  # noqa: A002
+    async def lease_time_to_live(self, lease_id: int) -> rq.LeaseTimeToLiveResponse:
         """The time left is this member's estimate, at most a little longer than the leader's."""
         await self.linearize()
-        lease = self._machine.leases.get(id)
+        lease = self._machine.leases.get(lease_id)
         if lease is None:
-            return rq.LeaseTimeToLiveResponse(self.revision, id, -1, 0, ())
-        remaining = self._machine.leases.remaining(id, asyncio.get_running_loop().time())
+            return rq.LeaseTimeToLiveResponse(self.revision, lease_id, -1, 0, ())
+        remaining = self._machine.leases.remaining(lease_id, asyncio.get_running_loop().time())
         return rq.LeaseTimeToLiveResponse(
-            self.revision, id, remaining, lease.ttl, sorted(lease.keys)
+            self.revision, lease_id, remaining, lease.ttl, sorted(lease.keys)
         )
 
     async def lease_leases(self) -> rq.LeaseLeasesResponse:
         await self.linearize()
         ids = [lease.id for lease in self._machine.leases.by_deadline()]
         return rq.LeaseLeasesResponse(self.revision, ids)
-
-    # -- watches ---------------------------------------------------------------------------
 
     def watch_stream(self) -> WatchStream:
         """A stream for any number of watches; whoever asks must close it."""
@@ -196,8 +222,6 @@ class Store:
         )
         self._streams.add(stream)
         return stream
-
-    # -- the member itself -----------------------------------------------------------------
 
     def status(self) -> StoreStatus:
         store = self._machine.store
@@ -237,8 +261,6 @@ class Store:
         except replica_errors.ReplicaError as error:
             raise _ERRORS.get(type(error), errors.Timeout)() from error
 
-    # -- inside ----------------------------------------------------------------------------
-
     async def _propose(self, request: commands.Command) -> Any:
         command = commands.encode(request)
         if len(command) > self._config.max_request_bytes:
@@ -276,9 +298,15 @@ class Store:
 
     async def _revoke_expired(self) -> None:
         now = asyncio.get_running_loop().time()
-        for id in self._machine.leases.expired(now, EXPIRY_BATCH):  # noqa: A001
-            try:
-                await self._propose(rq.LeaseRevokeRequest(id))
-            except errors.StoreError as error:
-                # It comes again while it exists, here or on the next leader.
-                log.info("lease %x expired and was not revoked yet: %s", id, error)
+        expired = self._machine.leases.expired(now, EXPIRY_BATCH)
+        if expired:
+            await asyncio.wait(
+                [self._tasks.spawn(self._revoke(each), name="revoke") for each in expired]
+            )
+
+    async def _revoke(self, lease_id: int) -> None:
+        try:
+            await self._propose(rq.LeaseRevokeRequest(lease_id))
+        except errors.StoreError as error:
+            # It comes again while it exists, here or on the next leader.
+            log.info("lease %x expired and was not revoked yet: %s", lease_id, error)

@@ -28,8 +28,8 @@ MAX_BACKLOG = 1000
 class _Watch:
     __slots__ = ("id", "quiet_since", "request", "watcher")
 
-    def __init__(self, id: int, request: WatchCreateRequest, now: float) -> None:  # noqa: A002
-        self.id = id
+    def __init__(self, watch_id: int, request: WatchCreateRequest, now: float) -> None:
+        self.id = watch_id
         self.request = request
         self.quiet_since = now
         self.watcher: Watcher
