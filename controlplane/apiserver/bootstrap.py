@@ -73,6 +73,13 @@ class Bootstrap:
             await self._apply(ENDPOINT_SLICE, NAMESPACE_NAME, _slice(name, port, addresses))
 
     async def _create(self, kind: Kind, namespace: str, obj: Object) -> bool:
+        """False if it was there already."""
+        try:
+            await self._registry.get(kind, namespace, obj["metadata"]["name"])
+        except errors.NotFound:
+            pass
+        else:
+            return False
         try:
             await self._registry.create(kind, namespace, obj, self._registry.call(USER))
         except errors.AlreadyExists:

@@ -150,19 +150,21 @@ class ServiceAddresses:
             return Nothing()
         if dry_run:
             return Nothing()
-        if wanted:
-            await self._take(wanted, new)
-        else:
-            wanted = await self._draw(new)
-        spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
-        return _Taken(self._claims, new, wanted, had)
+        address = wanted or await self._draw(new)
+        mine = not wanted or await self._take(wanted, new)
+        spec["clusterIP"], spec["clusterIPs"] = address, [address]
+        return _Taken(self._claims, new, address if mine else "", had)
 
     async def released(self, old: Object) -> None:
         address = address_of(old)
         if address:
             await self._claims.release(address, old)
 
-    async def _take(self, address: str, service: Object) -> None:
+    async def _take(self, address: str, service: Object) -> bool:
+        """False if the service has a claim on it already, which then is not this write's.
+
+        It is left from a creation whose end nobody saw, or somebody creates the same right now.
+        """
         if not self._range.holds(address):
             raise _invalid(
                 service,
@@ -171,13 +173,13 @@ class ServiceAddresses:
                 f"The range of valid IPs is {self._range.network}",
             )
         claim = await self._claims.take(address, service)
-        # A claim of this very service is left from a creation whose end nobody saw.
         if claim is not None and parent(claim) != meta.key(service):
             raise _invalid(
                 service,
                 address,
                 f"failed to allocate IP {address}: the provided IP is already allocated",
             )
+        return claim is None
 
     async def _draw(self, service: Object) -> str:
         for address in self._candidates():
