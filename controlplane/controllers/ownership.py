@@ -44,7 +44,7 @@ def claim(owner: Object, selector: LabelSelector, objects: Iterable[Object]) -> 
     return claims
 
 
-CONTROLLER_INDEX = "controller"
+CONTROLLER_INDEX = "controllers/controller"
 
 
 def by_controller(obj: Object) -> list[str]:

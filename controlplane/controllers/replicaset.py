@@ -12,7 +12,7 @@ from podling.controlplane.controllers.expectations import Expectations
 from podling.controlplane.controllers.ownership import CONTROLLER_INDEX, by_controller
 from podling.controlplane.controllers.relations import Subscriptions
 from podling.kube import conditions, kinds, label_selectors, meta
-from podling.kube.errors import NotFound
+from podling.kube.errors import Forbidden, NotFound
 from podling.kube.event_recorder import NORMAL, WARNING
 from podling.kube.meta import Object
 from podling.kube.reconciler import DONE, Reconciler, RequeueAfter, Result
@@ -21,7 +21,7 @@ BURST = 500
 """The most pods that are created or deleted in one go."""
 
 REPLICA_FAILURE = "ReplicaFailure"
-NAMESPACE_INDEX = "namespace"
+NAMESPACE_INDEX = "controllers/namespace"
 
 
 def by_namespace(obj: Object) -> list[str]:
@@ -237,6 +237,8 @@ class ReplicaSetController:
             await self._context.client.create(kinds.POD, pod_from_template(replica_set, name))
         except FAILURES as error:
             self._expectations.give_up(pod_key)
+            if _is_namespace_going(error):
+                return  # the ReplicaSet will follow
             self._record(replica_set, WARNING, "FailedCreate", f"Error creating: {error}")
             raise
         self._record(replica_set, NORMAL, "SuccessfulCreate", f"Created pod: {name}")
@@ -270,6 +272,13 @@ class ReplicaSetController:
 
     def _record(self, about: Object, *what: Any) -> None:
         self._context.recorder.event(about, *what)
+
+
+def _is_namespace_going(error: Failure) -> bool:
+    """Nothing can be created in a namespace that is being deleted."""
+    return isinstance(error, Forbidden) and any(
+        cause.get("reason") == "NamespaceTerminating" for cause in error.causes
+    )
 
 
 def _selector(replica_set: Object) -> label_selectors.LabelSelector:
