@@ -53,9 +53,9 @@ class HttpTransportConfig:
     """For TCP and TLS together."""
     keep_alive: float = 60.0
     """How long an unused connection is kept."""
-    probe_interval: float = 5.0
+    probe_interval: float = 1.0
     """Silence of a server with open streams after which it is asked whether it is there."""
-    probe_timeout: float = 2.0
+    probe_timeout: float = 1.5
     server_name: str = ""
     """Expected in the server's certificate; empty: the endpoint's host."""
     token: str = field(default="", repr=False)

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from podling.aiokit.clock import WallClock
 from podling.aiokit.tasks import TaskSet
@@ -25,6 +26,10 @@ from podling.kube.meta import Object
 from podling.kube.transport import TransportError
 
 log = logging.getLogger(__name__)
+
+FIRST_RETRY: Final = 0.05
+"""Seconds before the first retry if it could not even be found out who leads; then doubled. A
+cluster that is being started should not wait a whole period for its first leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class LeaderElector:
         self._wall_clock = wall_clock
         self._observed = Observed()
         self._leading = asyncio.Event()
+        #: Whether the last attempt failed without showing who leads, and whether that was logged.
+        self._unknown = False
         self._silent = False
         self._tasks = TaskSet(self.name)
 
@@ -102,10 +109,12 @@ class LeaderElector:
             await self._release()
 
     async def _compete(self) -> None:
+        pause = FIRST_RETRY
         while True:
             if await self._try(self._config.renew_deadline):
                 await self._be_leader()
-            await asyncio.sleep(self._config.retry_period)
+            pause = min(self._config.retry_period, pause * 2 if self._unknown else FIRST_RETRY)
+            await asyncio.sleep(pause if self._unknown else self._config.retry_period)
 
     async def _be_leader(self) -> None:
         log.info("%s: %s leads", self.name, self._config.identity)
@@ -152,16 +161,16 @@ class LeaderElector:
                 won = await self._take_or_renew()
         except TimeoutError:
             self._complain(f"no answer within {seconds:.2f} s")
-            return False
         except TransportError as error:
             self._complain(str(error))
-            return False
         except ApiError as error:
             # Somebody was faster, or the server cannot write now; the next round will show.
             log.debug("%s: %s", self.name, error)
-            return False
-        self._silent = False
-        return won
+        else:
+            self._silent = self._unknown = False
+            return won
+        self._unknown = True
+        return False
 
     def _complain(self, text: str) -> None:
         """Once per outage."""

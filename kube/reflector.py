@@ -30,7 +30,7 @@ from podling.kube.watch_frames import WatchEvent
 log = logging.getLogger(__name__)
 
 FIRST_DELAY: Final = 0.05
-DELAY_CAP: Final = 5.0
+DELAY_CAP: Final = 2.0
 WATCH_SECONDS: Final = (300, 600)
 """A watch asks to be ended after a time drawn from here, so that watches spread over servers."""
 SHORT_WATCH: Final = 1.0

@@ -34,7 +34,8 @@ class Place(Enum):
 class PendingConfig:
     """All times in seconds."""
 
-    backoff_first: float = 1.0
+    backoff_first: float = 0.1
+    """Upstream waits a second; here a decision costs less than a millisecond."""
     backoff_cap: float = 10.0
     flush_after: float = 300.0
 

@@ -196,3 +196,17 @@ def test_times_in_the_wrong_order_are_refused(times: tuple[float, float, float])
 def test_an_identity_is_needed() -> None:
     with pytest.raises(ValueError, match="identity"):
         LeaderElectionConfig("x", "ns", "")
+
+
+async def test_a_cluster_that_is_being_started_does_not_wait_a_whole_period_for_its_leader(
+    server: MemoryApiServer, client: Client, stack: AsyncExitStack
+) -> None:
+    server.down = True
+    slow = LeaderElectionConfig("test", "kube-system", "a", 20, 15, 10)
+    worker = Work().of("a")
+    candidate = await started(
+        stack, LeaderElector(client, slow, worker.lead, wall_clock=lambda: 0.0)
+    )
+    await asyncio.sleep(0.1)
+    server.down = False
+    await leads(candidate)
