@@ -54,19 +54,21 @@ class ImageTable:
     """The images of a node: built-in ones, and those of its configuration, which come first."""
 
     def __init__(self, configured: Mapping[str, Sequence[str]]) -> None:
-        """`configured`: name, with or without tag, to a command with its arguments."""
-        self._commands = {
-            **BUILT_IN,
-            **{name: ImageCommand(tuple(argv)) for name, argv in configured.items()},
-        }
+        """`configured`: name, with or without tag, to a command with its arguments.
+
+        It is looked into at each call, so it may change over time.
+        """
+        self._configured = configured
 
     def names(self) -> list[str]:
-        return sorted(self._commands)
+        return sorted({*BUILT_IN, *self._configured})
 
     def find(self, image: str) -> ImageCommand | None:
         for name in _spellings(image):
-            if name in self._commands:
-                return self._commands[name]
+            if name in self._configured:
+                return ImageCommand(tuple(self._configured[name]))
+            if name in BUILT_IN:
+                return BUILT_IN[name]
         return None
 
     def argv(self, image: str, command: Sequence[str], args: Sequence[str]) -> tuple[str, ...]:

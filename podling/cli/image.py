@@ -6,7 +6,7 @@ import click
 
 from podling.cli.options import directory
 from podling.launcher.errors import LauncherError
-from podling.launcher.images import Image, ImageTable
+from podling.launcher.images import ImageTable
 from podling.launcher.layout import Layout
 
 
@@ -20,15 +20,14 @@ def image() -> None:
 
 @image.command("add", context_settings={"ignore_unknown_options": True})
 @directory
-@click.option("--working-dir", default="", help="Where the command starts; default: the pod's own.")
 @click.argument("name")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
-def add(layout: Layout, name: str, command: tuple[str, ...], working_dir: str) -> None:
+def add(layout: Layout, name: str, command: tuple[str, ...]) -> None:
     """Let image NAME run COMMAND: podling image add web:1 -- python3 -m http.server."""
     try:
         layout.create()
-        ImageTable(layout).add(name, Image(command, working_dir))
+        ImageTable(layout).add(name, command)
     except LauncherError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{name} runs: {shlex.join(command)}")
@@ -53,8 +52,8 @@ def remove(layout: Layout, name: str) -> None:
 def list_images(layout: Layout) -> None:
     """Show the images and their commands."""
     try:
-        images = ImageTable(layout).images()
+        images = dict(ImageTable(layout))
     except LauncherError as error:
         raise click.ClickException(str(error)) from None
-    for name, entry in images.items():
-        click.echo(f"{name}\t{shlex.join(entry.command)}")
+    for name, command in images.items():
+        click.echo(f"{name}\t{shlex.join(command)}")

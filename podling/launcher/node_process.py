@@ -12,6 +12,7 @@ from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
 from podling.launcher import fork_client, tls
 from podling.launcher.cluster_file import Cluster, NodeEntry, launcher_of
+from podling.launcher.images import ImageTable
 from podling.launcher.layout import Layout
 from podling.launcher.shared_listeners import SharedListeners
 from podling.launcher.timings import PROFILES
@@ -82,6 +83,7 @@ def _runtime(layout: Layout, node: NodeEntry) -> RuntimeServer:
             socket_path=layout.socket(f"{node.name}-cri"),
             state_dir=layout.data(node.name) / "runtime",
             launcher_socket=layout.socket(launcher_of(node.name)),
+            images=ImageTable(layout),
             environment={"PATH": _search_path()},
         ),
         LoopbackNetwork(),

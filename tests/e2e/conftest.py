@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from podling.launcher.images import Image, ImageTable
+from podling.launcher.images import ImageTable
 from podling.testing.cluster import TestCluster
 from tests.e2e.waiting import eventually, fetch
 
@@ -18,7 +18,7 @@ def install_guestbook(cluster: TestCluster, namespace: str) -> None:
     for part in ("frontend", "storage"):
         for version in ("1", "2"):
             command = (sys.executable, str(GUESTBOOK / f"{part}.py"))
-            table.add(f"guestbook-{part}:{version}", Image(command))
+            table.add(f"guestbook-{part}:{version}", command)
     cluster.kubectl("--namespace", namespace, "apply", "-f", str(GUESTBOOK))
     for part in ("storage", "frontend"):
         cluster.kubectl(
