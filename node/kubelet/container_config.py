@@ -36,6 +36,10 @@ def log_directory_name(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}_{name}_{uid}"
 
 
+def uid_of_log_directory(name: str) -> str:
+    return name.rpartition("_")[2]
+
+
 def sandbox(
     pod: Object, attempt: int, log_directory: str, dns: DnsDefaults
 ) -> cri.PodSandboxConfig:

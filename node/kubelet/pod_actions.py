@@ -6,7 +6,7 @@ which says how the container waits.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +175,12 @@ class PodActions:
             await self._tools.events.refresh(sandbox_id)
         self._tools.volumes.tear_down(meta.uid(pod))
         _remove_logs(self._logs(pod))
+
+    def clean_logs(self, uids: Container[str]) -> None:
+        """Remove the logs of all pods but these."""
+        for directory in self._tools.log_directory.glob("*_*_*"):
+            if container_config.uid_of_log_directory(directory.name) not in uids:
+                _remove_logs(directory)
 
     def _logs(self, pod: Object) -> Path:
         directory = container_config.log_directory_name(

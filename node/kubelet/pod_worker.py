@@ -204,7 +204,7 @@ class PodWorker:
         )
         self._reported = status
         finished = plan.finished and view.stop_reason is StopReason.DELETED
-        urgent = status["phase"] != "Pending" or bool(plan.waiting)
+        urgent = finished if view.stop_reason is StopReason.DELETED else _is_news(status, plan)
         self._settings.status.publish(self._pod, status, finished=finished, urgent=urgent)
 
     # What the actions are.
@@ -359,3 +359,8 @@ class PodWorker:
                 return
             self._timer.cancel()
         self._timer = loop.call_at(when, self.poke)
+
+
+def _is_news(status: Object, plan: PodPlan) -> bool:
+    """Whether somebody waits for this; that a pod is still being made can wait a moment."""
+    return status["phase"] != "Pending" or bool(plan.waiting)

@@ -13,6 +13,7 @@ from podling.kube import meta
 from podling.kube.informer import Informer
 from podling.kube.meta import Object
 from podling.node.kubelet import pod_spec
+from podling.node.kubelet.pod_actions import PodActions
 from podling.node.kubelet.pod_worker import PodWorker, WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class PodWorkers:
         for uid in self._settings.tools.volumes.uids():
             if uid not in self._workers:
                 self._settings.tools.volumes.tear_down(uid)
+        PodActions(self._settings.tools).clean_logs(self._workers)
 
     def _end_orphan(self, uid: str) -> None:
         runtime = self._settings.cache.pod(uid)

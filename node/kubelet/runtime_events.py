@@ -63,6 +63,8 @@ class RuntimeEvents:
 
     async def _follow(self) -> None:
         while True:
+            # Again when the stream is there, for runtimes that say so: nothing falls between.
+            self._relist_now.set()
             try:
                 async with aclosing(self._client.events(self._relist_now.set)) as events:
                     async for event in events:

@@ -37,6 +37,7 @@ class Volumes:
 
         MissingReferenceError names what is missing; what a pod may not have is said alike.
         """
+        self._root.mkdir(mode=0o750, parents=True, exist_ok=True)
         for volume in pod["spec"].get("volumes") or []:
             try:
                 self._set_up(pod, volume, sources, facts)

@@ -182,6 +182,9 @@ class MemoryRuntime(api_pb2_grpc.RuntimeServiceServicer, api_pb2_grpc.ImageServi
     ) -> cri.RunPodSandboxResponse:
         await self._called("RunPodSandbox", context)
         config = request.config
+        if any(each.config.metadata == config.metadata for each in self.sandboxes.values()):
+            text = f"sandbox {config.metadata.name} exists"
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, text)
         status = cri.PodSandboxStatus(
             id=f"sandbox-{next(self._ids)}",
             metadata=config.metadata,
@@ -255,6 +258,9 @@ class MemoryRuntime(api_pb2_grpc.RuntimeServiceServicer, api_pb2_grpc.ImageServi
         if sandbox is None or sandbox.status.state != cri.SANDBOX_READY:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no sandbox {request.pod_sandbox_id}")
         config = request.config
+        if any(each.config.metadata == config.metadata for each in sandbox.containers.values()):
+            text = f"container {config.metadata.name} exists"
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, text)
         status = cri.ContainerStatus(
             id=f"container-{next(self._ids)}",
             metadata=config.metadata,
