@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from podling.controlplane.scheduler import pod_affinity
 from podling.controlplane.scheduler.node_info import NodeInfo
+from podling.controlplane.scheduler.pod_affinity import NOBODY, Neighbours
 from podling.controlplane.scheduler.pod_info import PodInfo, SpreadConstraint, Toleration
 from podling.kube import quantity
 
@@ -48,11 +50,13 @@ class Question:
 
     pod: PodInfo
     spread: tuple[SpreadCounts, ...] = ()
+    neighbours: Neighbours = NOBODY
 
 
 def question(pod: PodInfo, nodes: Sequence[NodeInfo]) -> Question:
-    """Counts the pods that matter for spreading; free for a pod without constraints."""
-    return Question(pod, tuple(_count(pod, constraint, nodes) for constraint in pod.spread))
+    """Counts the pods that matter for spreading; nearly free for a pod without constraints."""
+    spread = tuple(_count(pod, constraint, nodes) for constraint in pod.spread)
+    return Question(pod, spread, pod_affinity.neighbours(pod, nodes))
 
 
 def _count(pod: PodInfo, constraint: SpreadConstraint, nodes: Sequence[NodeInfo]) -> SpreadCounts:
@@ -133,6 +137,10 @@ def topology_spread(asked: Question, node: NodeInfo) -> list[str]:
     return []
 
 
+def inter_pod_affinity(asked: Question, node: NodeInfo) -> list[str]:
+    return pod_affinity.objections(asked.neighbours, node)
+
+
 FILTERS: Final[tuple[Callable[[Question, NodeInfo], list[str]], ...]] = (
     node_unschedulable,
     taint_toleration,
@@ -140,4 +148,5 @@ FILTERS: Final[tuple[Callable[[Question, NodeInfo], list[str]], ...]] = (
     node_ports,
     node_resources,
     topology_spread,
+    inter_pod_affinity,
 )

@@ -47,6 +47,8 @@ class NodeInfo:
     host_ports: list[HostPort] = field(default_factory=list)
     groups: Counter[object] = field(default_factory=Counter)
     """How many pods of each group run here."""
+    choosy: set[str] = field(default_factory=set)
+    """Keys of the pods here that require others to stay away."""
 
     def add(self, pod: PodInfo) -> None:
         self.pods[pod.key] = pod
@@ -56,9 +58,12 @@ class NodeInfo:
         self.host_ports += pod.host_ports
         if pod.group is not None:
             self.groups[pod.group] += 1
+        if pod.affinity.apart:
+            self.choosy.add(pod.key)
 
     def remove(self, key: str) -> None:
         pod = self.pods.pop(key)
+        self.choosy.discard(key)
         self.requested.subtract(pod.requests)
         self.assumed_cpu -= pod.assumed_cpu
         self.assumed_memory -= pod.assumed_memory

@@ -69,6 +69,30 @@ class SpreadConstraint(NamedTuple):
     selector: LabelSelector
 
 
+class PodTerm(NamedTuple):
+    """Other pods, and how near is near: on nodes with the same value of a label."""
+
+    topology_key: str
+    selector: LabelSelector
+    namespaces: frozenset[str] | None
+    """None: of all namespaces."""
+
+    def matches(self, other: "PodInfo") -> bool:
+        if self.namespaces is not None and other.namespace not in self.namespaces:
+            return False
+        return self.selector.matches(other.labels)
+
+
+class PodAffinity(NamedTuple):
+    """Which pods this one wants near it, and which far from it."""
+
+    near: tuple[PodTerm, ...] = ()
+    apart: tuple[PodTerm, ...] = ()
+    """Required, as `near` is."""
+    preferred: tuple[tuple[int, PodTerm], ...] = ()
+    """Weights above zero want such pods near, below zero far."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodInfo:
     """One pod in one state; equal if nothing changed that matters here."""
@@ -93,6 +117,7 @@ class PodInfo:
     """Weight (1 to 100) and what earns it."""
     tolerations: tuple[Toleration, ...]
     spread: tuple[SpreadConstraint, ...]
+    affinity: PodAffinity
     group: object
     """Equal for the pods that one owner made, or failing an owner, that are labelled alike: they
     are spread over nodes. None for a pod that stands alone."""
@@ -130,6 +155,7 @@ def pod_info(pod: Object) -> PodInfo:
         preferred_terms=tuple((wish["weight"], _term(wish["preference"])) for wish in preferred),
         tolerations=tuple(_toleration(item) for item in spec.get("tolerations") or ()),
         spread=tuple(_spread(item, pod) for item in spec.get("topologySpreadConstraints") or ()),
+        affinity=_pod_affinity(spec.get("affinity") or {}, pod),
         group=_group(pod),
         finished=finished,
         waits=not (node_name or finished or gated or meta.is_deleting(pod)),
@@ -220,18 +246,46 @@ def _toleration(item: Mapping[str, Any]) -> Toleration:
 
 
 def _spread(item: Mapping[str, Any], pod: Object) -> SpreadConstraint:
-    selector = label_selectors.from_object(item.get("labelSelector"))
-    labels = meta.labels(pod)
-    own = {key: labels[key] for key in item.get("matchLabelKeys") or () if key in labels}
-    if own:
-        requirements = selector.requirements + label_selectors.from_map(own).requirements
-        selector = LabelSelector(requirements, selector.matches_nothing)
     return SpreadConstraint(
         item["topologyKey"],
         item["maxSkew"],
         item.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule",
-        selector,
+        _selector(item, pod),
     )
+
+
+def _selector(item: Mapping[str, Any], pod: Object) -> LabelSelector:
+    """`labelSelector`, narrowed to the pod's own values of `matchLabelKeys`."""
+    selector = label_selectors.from_object(item.get("labelSelector"))
+    labels = meta.labels(pod)
+    own = {key: labels[key] for key in item.get("matchLabelKeys") or () if key in labels}
+    requirements = selector.requirements + label_selectors.from_map(own).requirements
+    return LabelSelector(requirements, selector.matches_nothing)
+
+
+def _pod_affinity(affinity: Mapping[str, Any], pod: Object) -> PodAffinity:
+    required, preferred = _pod_terms(affinity.get("podAffinity") or {}, pod)
+    apart, avoided = _pod_terms(affinity.get("podAntiAffinity") or {}, pod)
+    unwanted = tuple((-weight, term) for weight, term in avoided)
+    return PodAffinity(required, apart, preferred + unwanted)
+
+
+def _pod_terms(
+    rules: Mapping[str, Any], pod: Object
+) -> tuple[tuple[PodTerm, ...], tuple[tuple[int, PodTerm], ...]]:
+    required = rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    preferred = rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    return (
+        tuple(_pod_term(term, pod) for term in required),
+        tuple((wish["weight"], _pod_term(wish["podAffinityTerm"], pod)) for wish in preferred),
+    )
+
+
+def _pod_term(term: Mapping[str, Any], pod: Object) -> PodTerm:
+    """A namespaceSelector takes in all namespaces: their labels are not followed here."""
+    names = frozenset(term.get("namespaces") or (meta.namespace(pod),))
+    everywhere = term.get("namespaceSelector") is not None
+    return PodTerm(term["topologyKey"], _selector(term, pod), None if everywhere else names)
 
 
 def _group(pod: Object) -> object:

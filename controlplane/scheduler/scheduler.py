@@ -127,10 +127,8 @@ class Scheduler:
             return
         if known is not None and known.uid != info.uid:
             self._pod_gone(info.key)
+        # While its binding is under way, what changed counts only if that fails.
         self._waiting[info.key] = info
-        if self._cluster.is_assumed(info):
-            # Its binding is under way; what changed counts if that fails.
-            return
         self._pending.add(info.key, info.priority, self._now())
         self._news.set()
 

@@ -8,6 +8,7 @@ for the pod gives nothing, and costs nothing.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from podling.controlplane.scheduler import pod_affinity
 from podling.controlplane.scheduler.filters import Question, tolerates
 from podling.controlplane.scheduler.node_info import NodeInfo
 
@@ -70,6 +71,15 @@ def preferred_affinity(asked: Question, nodes: Sequence[NodeInfo]) -> list[float
     return [total * BEST / most for total in totals] if most else None
 
 
+def neighbourhood(asked: Question, nodes: Sequence[NodeInfo]) -> list[float] | None:
+    """The pods it prefers near it are near, and those it does not are far."""
+    wishes = asked.neighbours.preferred
+    if not wishes:
+        return None
+    totals = [float(pod_affinity.liking(asked.neighbours, node)) for node in nodes]
+    return _fewest_is_best([-total for total in totals])
+
+
 def tolerated_taints(asked: Question, nodes: Sequence[NodeInfo]) -> list[float] | None:
     """Few taints that would rather not have this pod."""
     if not any(node.facts.taints for node in nodes):
@@ -107,5 +117,6 @@ SCORES: Final[tuple[tuple[float, Score], ...]] = (
     (2.0, preferred_affinity),
     (4.0, spreading),
     (2.0, topology_spreading),
+    (2.0, neighbourhood),
     (1.0, least_allocated),
 )
