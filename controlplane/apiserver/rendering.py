@@ -17,6 +17,7 @@ from podling.controlplane.apiserver.negotiation import Accepted, Shape
 from podling.controlplane.apiserver.object_lists import Page
 from podling.controlplane.apiserver.watchers import WatchFormat
 from podling.kube import watch_frames
+from podling.kube.errors import ApiError
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
 
@@ -164,3 +165,6 @@ class _Frames:
         if self.form.accepted.shape is Shape.TABLE:
             obj |= {"columnDefinitions": [], "rows": []}
         return watch_frames.encode(watch_frames.BOOKMARK, orjson.dumps(obj))
+
+    def error(self, error: ApiError) -> bytes:
+        return watch_frames.encode(watch_frames.ERROR, orjson.dumps(error.to_status()))

@@ -86,13 +86,14 @@ class RestFace:
         return response
 
     async def _answer(self, request: ApiRequest, route: Route) -> ApiResponse:
-        self._authorize(request, route)
+        self.authorize(request, route)
         if not route.is_resource:
             return await self._paths.handle(request, route)
         with self._in_flight.admitted(route.verb):
             return await self._resource(request, route)
 
-    def _authorize(self, request: ApiRequest, route: Route) -> None:
+    def authorize(self, request: ApiRequest, route: Route) -> None:
+        """Raises errors.Forbidden. For faces that answer without `handle`."""
         asked = authz.attributes(request.user, route)
         decision = self._authorizer.authorize(asked)
         if not decision.allowed:

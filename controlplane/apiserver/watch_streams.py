@@ -13,8 +13,6 @@ import asyncio
 from dataclasses import dataclass
 from random import Random
 
-import orjson
-
 from podling.controlplane.apiserver.encoded import Encoded
 from podling.controlplane.apiserver.kind_cache import Change, TooOld
 from podling.controlplane.apiserver.messages import Sink, Stream
@@ -24,7 +22,6 @@ from podling.controlplane.apiserver.selection import Selection
 from podling.controlplane.apiserver.watch_cache import NotLoaded, WatchCache
 from podling.controlplane.apiserver.watchers import End, Watcher, WatchFormat
 from podling.kube import errors, watch_frames
-from podling.kube.errors import ApiError
 from podling.kube.kinds import Kind
 
 TIMEOUT_MIN, TIMEOUT_MAX = 1800.0, 3600.0
@@ -130,7 +127,7 @@ class _WatchStream:
         try:
             beginning = self._streams.begin(self, sink)
         except (TooOld, NotLoaded) as error:
-            sink.write(_error_frame(errors.Expired(str(error))))
+            sink.write(self.form.error(errors.Expired(str(error))))
             return
         try:
             await self._tell(beginning, sink)
@@ -177,7 +174,9 @@ class _WatchStream:
             case End.SLOW:
                 sink.abort()
             case End.EXPIRED:
-                sink.write(_error_frame(errors.Expired("The watch missed events: list again.")))
+                beginning.watcher.write_error(
+                    errors.Expired("The watch missed events: list again.")
+                )
             case End.STOPPING | None:
                 pass
 
@@ -185,7 +184,3 @@ class _WatchStream:
 async def _drain(sink: Sink) -> None:
     if sink.buffered > DRAIN_AT:
         await sink.drain()
-
-
-def _error_frame(error: ApiError) -> bytes:
-    return watch_frames.encode(watch_frames.ERROR, orjson.dumps(error.to_status()))

@@ -14,6 +14,7 @@ from typing import Protocol
 from podling.controlplane.apiserver.kind_cache import Change, FrameFormat
 from podling.controlplane.apiserver.messages import Sink
 from podling.controlplane.apiserver.selection import Selection
+from podling.kube.errors import ApiError
 
 
 class End(Enum):
@@ -33,6 +34,9 @@ class WatchFormat(FrameFormat, Protocol):
 
     def bookmark(self, revision: int, *, end_of_state: bool) -> bytes:
         """The event that tells how far the watch has come."""
+
+    def error(self, error: ApiError) -> bytes:
+        """The event that tells why the watch ends."""
 
 
 class Watcher:
@@ -85,6 +89,10 @@ class Watcher:
     def write_bookmark(self, revision: int, *, end_of_state: bool = False) -> None:
         """Say that everything up to `revision` was told; `end_of_state`: the beginning is over."""
         self._sink.write(self._form.bookmark(revision, end_of_state=end_of_state))
+
+    def write_error(self, error: ApiError) -> None:
+        """Say why it ends."""
+        self._sink.write(self._form.error(error))
 
     def release(self) -> bool:
         """Write what was held back; True if there was nothing, and it is live from now on."""
