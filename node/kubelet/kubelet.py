@@ -186,7 +186,7 @@ class Kubelet:
 
     async def _become_ready(self) -> None:
         await self._node.registered.wait()
-        await self._lease.start(self._node.uid)
+        await self._lease.start(self._node.uid, lambda: self._node.exists)
         if not self._node.addressed.is_set():
             self._not_ready("no range of pod addresses yet (spec.podCIDR): no controller gave one")
         await self._node.addressed.wait()

@@ -6,6 +6,7 @@ documentation, "Nodes", section "Node heartbeats".
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from podling.aiokit.clock import WallClock
 from podling.aiokit.tasks import TaskSet
@@ -36,19 +37,21 @@ class NodeLease:
         self._lease: Object | None = None
         self._tasks = TaskSet("node-lease")
 
-    async def start(self, node_uid: str) -> None:
-        self._tasks.spawn(self._renew_forever(node_uid), name="renew")
+    async def start(self, node_uid: str, wanted: Callable[[], bool]) -> None:
+        """`wanted`: whether there still is a Node to speak for."""
+        self._tasks.spawn(self._renew_forever(node_uid, wanted), name="renew")
 
     async def stop(self) -> None:
         await self._tasks.close()
 
-    async def _renew_forever(self, node_uid: str) -> None:
+    async def _renew_forever(self, node_uid: str, wanted: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
             try:
-                async with asyncio.timeout(self._duration):
-                    self._lease = await self._renew(node_uid)
+                if wanted():
+                    async with asyncio.timeout(self._duration):
+                        self._lease = await self._renew(node_uid)
             except (ApiError, TransportError, TimeoutError) as error:
                 log.warning("cannot renew the lease of node %s: %s", self._node_name, error)
                 self._lease = None

@@ -12,12 +12,13 @@ from podling.aiokit.backoff import Backoff
 from podling.aiokit.clock import WallClock
 from podling.kube import kinds, meta
 from podling.kube.client import Client
-from podling.kube.errors import AlreadyExists, NotFound
+from podling.kube.errors import AlreadyExists, Conflict, NotFound
 from podling.kube.informer import Informer
 from podling.kube.meta import Object
 from podling.kube.reconciler import Reconciler, RequeueAfter, Result
 from podling.node.kubelet import node_object
 from podling.node.kubelet.node_object import NodeReport
+from podling.node.kubelet.status_manager import newer
 
 RETRY_CAP = 1.0
 """Seconds between two attempts to register, at most: a cluster may be starting beside us."""
@@ -49,6 +50,8 @@ class NodeStatus:
         self._reported_at = 0.0
         self._uid = ""
         self._newest: Object | None = None
+        self._followed = False
+        """The informer had the Node; when it has not any more, it was deleted."""
         self.addressed = asyncio.Event()
         self.registered = asyncio.Event()
         self._reconciler = Reconciler(
@@ -60,6 +63,11 @@ class NodeStatus:
     def uid(self) -> str:
         """Of the Node object, once registered."""
         return self._uid
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a Node object, as far as is known."""
+        return self._newest is not None
 
     @property
     def pod_cidrs(self) -> tuple[str, ...]:
@@ -85,12 +93,19 @@ class NodeStatus:
         report = self._report()
         if not self.registered.is_set():
             await self._register(report)
-        node = self._node.get(name) or self._newest
-        if node is None:
-            return RequeueAfter(self._interval)
-        self._see(node)
-        await self._write(self._newest or node, report)
+        self._follow(self._node.get(name))
+        if self._newest is not None:
+            await self._write(self._newest, report)
         return RequeueAfter(self._interval)
+
+    def _follow(self, node: Object | None) -> None:
+        """Take what the informer has, unless our own write was answered with something newer."""
+        if node is not None:
+            self._followed = True
+            self._see(node if self._newest is None else newer(self._newest, node))
+        elif self._followed:
+            # Somebody deleted the Node on purpose; it comes back when the kubelet starts again.
+            self._newest = None
 
     async def _register(self, report: NodeReport) -> None:
         now = self._clock()
@@ -141,7 +156,9 @@ class NodeStatus:
                 kinds.NODE, report.name, patch, subresource="status"
             )
         except NotFound:
-            # Somebody deleted the Node on purpose; it comes back when the kubelet starts again.
             self._newest = None
             return
+        except Conflict:
+            self._newest = await self._client.get(kinds.NODE, report.name)
+            raise
         self._reported_at = now

@@ -3,6 +3,7 @@
 Nothing is decided here and nothing is tried again. Every failed call raises RuntimeCallError.
 """
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -209,7 +210,7 @@ class RuntimeClient:
 
     async def stop_container(self, container_id: str, grace: float) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds; returns when it has ended."""
-        request = cri.StopContainerRequest(container_id=container_id, timeout=round(grace))
+        request = cri.StopContainerRequest(container_id=container_id, timeout=math.ceil(grace))
         call = self._runtime.StopContainer(request, timeout=grace + STOP_MARGIN)
         await _checked("StopContainer", call)
 

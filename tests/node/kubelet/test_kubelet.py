@@ -1,6 +1,7 @@
 """The whole kubelet: what it does to the runtime and says to the API in the life of a pod."""
 
 import asyncio
+from pathlib import Path
 
 import grpc
 
@@ -45,7 +46,6 @@ async def test_a_container_that_ends_is_restarted_and_its_end_kept(ready_node: N
 
 
 async def test_a_crash_loop_backs_off(ready_node: Node) -> None:
-    ready_node.changes = {}
     await ready_node.create(pod())
     for _ in range(3):
         await ready_node.until(lambda: ready_node.runtime.running("web"), "the container to run")
@@ -263,3 +263,67 @@ async def test_many_pods_at_once_all_run(ready_node: Node) -> None:
     for number in range(40):
         await ready_node.until_running(f"p{number}")
     assert loop.time() - began < 8
+
+
+async def test_a_volume_whose_object_is_missing_is_waited_for(ready_node: Node) -> None:
+    spec = container_spec(volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    volume = {"name": "v", "secret": {"secretName": "login"}}
+    await ready_node.create(pod(spec, volumes=[volume]))
+    await ready_node.until_event("FailedMount")
+    waiting = await ready_node.until_pod(
+        lambda p: "login" in str(p.get("status", {})), "the missing secret to be named"
+    )
+    assert state_of(waiting)["waiting"]["reason"] == "ContainerCreating"
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "login", "namespace": "default"},
+        "data": {"password": "aHVudGVyMg=="},
+    }
+    await ready_node.client.create(kinds.SECRET, secret)
+    await ready_node.until_running()
+    mount = ready_node.runtime.container("web", "app").config.mounts[0]
+    assert (Path(mount.host_path) / "password").read_text() == "hunter2"
+    await ready_node.client.delete(kinds.POD, "web", "default")
+    await ready_node.until(lambda: not Path(mount.host_path).exists(), "the volume to be removed")
+
+
+async def test_a_pod_past_its_deadline_is_failed_and_stopped(ready_node: Node) -> None:
+    await ready_node.create(pod(activeDeadlineSeconds=1))
+    await ready_node.until_running()
+    failed = await ready_node.until_pod(phase_is("Failed"), "the deadline")
+    assert failed["status"]["reason"] == "DeadlineExceeded"
+    await ready_node.until(lambda: not ready_node.runtime.running("web"), "its end")
+
+
+async def test_a_sidecar_starts_first_and_ends_last(ready_node: Node) -> None:
+    sidecar = container_spec("mesh", restartPolicy="Always")
+    await ready_node.create(pod(initContainers=[sidecar], restartPolicy="Never"))
+    running = await ready_node.until_running()
+    assert ready_node.runtime.running("web") == ["app", "mesh"]
+    assert running["status"]["initContainerStatuses"][0]["started"]
+    ready_node.runtime.exit("web", "app", 0)
+    await ready_node.until_pod(phase_is("Succeeded"), "the pod to succeed")
+    await ready_node.until(lambda: not ready_node.runtime.running("web"), "the sidecar to end")
+
+
+async def test_a_node_that_cannot_mount_says_how_names_are_found(ready_node: Node) -> None:
+    await ready_node.stop_kubelet()
+    ready_node.runtime.capabilities = '{"mount_namespace": "none"}'
+    await ready_node.ready()
+    await ready_node.create(pod())
+    await ready_node.until_event("ResolverNotMounted")
+
+
+async def test_a_changed_image_restarts_the_container_with_it(ready_node: Node) -> None:
+    await ready_node.create(pod())
+    await ready_node.until_running()
+    patch = {"spec": {"containers": [container_spec(image="app:2")]}}
+    await ready_node.client.patch(kinds.POD, "web", patch, "default")
+    await ready_node.until_pod(
+        lambda p: (
+            p["status"]["containerStatuses"][0]["restartCount"] == 1 and "running" in state_of(p)
+        ),
+        "the replacement",
+    )
+    assert ready_node.runtime.container("web", "app").config.image.image == "app:2"

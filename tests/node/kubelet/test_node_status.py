@@ -1,5 +1,7 @@
 """Registration, readiness and heartbeats of a node, against the API server in memory."""
 
+import asyncio
+
 from podling.kube import kinds
 from podling.kube.meta import Object
 from tests.node.kubelet.certificates import Certificates
@@ -98,6 +100,22 @@ async def test_a_kubelet_waits_for_an_api_server_that_is_not_there_yet(idle_node
     idle_node.api.down = False
     await idle_node.assign_pod_cidr()
     await idle_node.until(lambda: _is_ready(idle_node), "Ready")
+
+
+async def test_a_deleted_node_is_not_made_again_nor_spoken_for(ready_node: Node) -> None:
+    async def leases() -> list[Object]:
+        return (await ready_node.client.list(kinds.LEASE, "kube-node-lease")).items
+
+    await ready_node.until(leases, "the lease")
+    await ready_node.client.delete(kinds.NODE, NODE)
+    assert ready_node.kubelet is not None
+    status = ready_node.kubelet._node
+    await ready_node.until(lambda: not status.exists, "the deletion to be seen")
+    before = await leases()
+    # Time for three renewals, none of which may come.
+    await asyncio.sleep(0.3)
+    assert await leases() == before
+    assert (await ready_node.client.list(kinds.NODE)).items == []
 
 
 async def _is_ready(of: Node) -> bool:
