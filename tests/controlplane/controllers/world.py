@@ -149,18 +149,29 @@ class World:
 @asynccontextmanager
 async def running(config: ControllerConfig = CONFIG) -> AsyncIterator[World]:
     """A world whose controllers lead."""
+    outside = ApiWorld(
+        system_wall_clock,
+        ids.random_uuid,
+        random.Random(5),
+        CollectorRegistry(),
+        FakeNodeLogs(),
+        lambda *_: None,
+    )
+    core = ApiCore(API, MemoryStorage(), outside)
+    await core.start()
+    try:
+        async with controlling(core, config) as world:
+            yield world
+    finally:
+        core.end_watches()
+        await core.stop()
+
+
+@asynccontextmanager
+async def controlling(core: ApiCore, config: ControllerConfig = CONFIG) -> AsyncIterator[World]:
+    """Controllers that lead in the process of an API server."""
     dice = random.Random(5)
     async with TaskSet("world") as tasks:
-        outside = ApiWorld(
-            system_wall_clock,
-            ids.random_uuid,
-            dice,
-            CollectorRegistry(),
-            FakeNodeLogs(),
-            lambda *_: None,
-        )
-        core = ApiCore(API, MemoryStorage(), outside)
-        await core.start()
         admin = InProcessTransport(core.face.handle, ADMIN)
         transport = InProcessTransport(core.face.handle, CONTROLLERS)
         client = Client(transport, user_agent="controllers")
@@ -182,8 +193,6 @@ async def running(config: ControllerConfig = CONFIG) -> AsyncIterator[World]:
                 await stopping.stop()
             await transport.close()
             await admin.close()
-            core.end_watches()
-            await core.stop()
 
 
 async def _has_default(world: World) -> bool:
