@@ -202,9 +202,9 @@ class PodWorker:
             runtime_name=self._tools.facts.runtime_name,
             now=now,
         )
-        self._reported = status
+        before, self._reported = self._reported, status
         finished = plan.finished and view.stop_reason is StopReason.DELETED
-        urgent = finished if view.stop_reason is StopReason.DELETED else _is_news(status, plan)
+        urgent = finished or (not meta.is_deleting(self._pod) and _is_news(before, status, plan))
         self._settings.status.publish(self._pod, status, finished=finished, urgent=urgent)
 
     # What the actions are.
@@ -361,6 +361,14 @@ class PodWorker:
         self._timer = loop.call_at(when, self.poke)
 
 
-def _is_news(status: Object, plan: PodPlan) -> bool:
-    """Whether somebody waits for this; that a pod is still being made can wait a moment."""
-    return status["phase"] != "Pending" or bool(plan.waiting)
+def _is_news(before: Object, status: Object, plan: PodPlan) -> bool:
+    """Whether somebody waits for this: the step of a pod that is still being made is not news."""
+    if plan.waiting:
+        return True
+    if before.get("phase") != status["phase"]:
+        return bool(status["phase"] != "Pending")
+    return _verdicts(before) != _verdicts(status) and status["phase"] != "Pending"
+
+
+def _verdicts(status: Object) -> list[tuple[str, str]]:
+    return [(entry["type"], entry["status"]) for entry in status.get("conditions") or []]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.node.kubelet.builders import pod
 from tests.node.kubelet.certificates import Certificates, Pair
-from tests.node.kubelet.node_harness import DEADLINE, Node
+from tests.node.kubelet.node_harness import DEADLINE, Node, state_of
 
 
 class Asker:
@@ -117,7 +117,10 @@ async def test_the_log_before_a_restart_is_kept(talking_pod: Node, asker: Asker)
     assert text == 'previous terminated container "app" in pod "web" not found'
     talking_pod.runtime.exit("web", "app", code=1)
     await talking_pod.until_pod(
-        lambda p: p["status"]["containerStatuses"][0]["restartCount"] == 1, "the restart"
+        lambda p: (
+            p["status"]["containerStatuses"][0]["restartCount"] == 1 and "running" in state_of(p)
+        ),
+        "the restart",
     )
     talking_pod.runtime.say("web", "app", "again")
     assert await asker.get(path) == (200, "again\n")
