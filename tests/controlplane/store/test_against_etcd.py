@@ -109,7 +109,7 @@ class Requests:
     """Random requests, now and then wrong ones; `revision` is about where the store is."""
 
     def __init__(self, dice: random.Random) -> None:
-        self.dice = dice
+        self.dice: Any = dice
         self.revision = 1
 
     def any(self) -> Any:
@@ -119,13 +119,13 @@ class Requests:
         return self.dice.choice(kinds)()
 
     def flag(self, chance: float = 0.2) -> bool:
-        return self.dice.random() < chance
+        return bool(self.dice.random() < chance)
 
     def key(self) -> bytes:
         return b"" if self.flag(0.02) else self.dice.choice(KEYS)
 
     def a_revision(self) -> int:
-        return max(self.revision - self.dice.randint(-2, 15), 0)
+        return max(self.revision - int(self.dice.randint(-2, 15)), 0)
 
     def put(self) -> Any:
         return rpc_pb2.PutRequest(
@@ -157,7 +157,7 @@ class Requests:
             revision=self.a_revision() if self.flag(0.4) else 0,
             sort_order=self.dice.choice([0, 0, 1, 2]),
             # Only targets without ties, in which etcd's order is not defined.
-            sort_target=self.dice.choice([0, 0, 2, 3]) if self.flag() else 0,
+            sort_target=self.dice.choice([0] * 8 + [2, 3]),
             keys_only=self.flag(),
             count_only=self.flag(0.1),
             min_mod_revision=self.a_revision() if self.flag(0.1) else 0,
@@ -187,11 +187,11 @@ class Requests:
         kind = self.dice.choice(["put", "delete_range", "range", "range", "txn"])
         if kind == "txn":
             kind = "txn" if depth < 2 else "range"
-        made = {
+        made: Any = {
             "put": self.put, "delete_range": self.bounded_delete, "range": self.range,
             "txn": lambda: self.txn(depth + 1),
-        }[kind]()  # fmt: skip
-        return rpc_pb2.RequestOp(**{f"request_{kind}": made})
+        }[kind]  # fmt: skip
+        return rpc_pb2.RequestOp(**{f"request_{kind}": made()})
 
     def txn(self, depth: int = 0) -> Any:
         return rpc_pb2.TxnRequest(

@@ -1,0 +1,131 @@
+"""Members of a store on real replicas: real disks, gRPC between them, all in the test's process."""
+
+import asyncio
+import random
+import socket
+from pathlib import Path
+
+from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.etcd_server import StoreServer, StoreServerConfig
+from podling.controlplane.store.grpc_listener import (
+    GrpcListener,
+    ListenerConfig,
+    ServerCertificate,
+)
+from podling.controlplane.store.rpc_cluster import MemberInfo
+from podling.controlplane.wal.disk import OsDisk
+
+PATIENCE = 15.0
+"""Seconds until something that never comes is a failure."""
+
+CLUSTER = 0xC1
+
+
+class Members:
+    """The members of one cluster, started and stopped one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers: list[StoreServer] = []
+        """Those that run."""
+        self._folder = folder
+        self._configs: dict[StoreServer, StoreServerConfig] = {}
+        self._deaths: list[str] = []
+
+    async def start(
+        self,
+        count: int,
+        store: StoreConfig | None = None,
+        *,
+        listen: bool = False,
+        tls: ServerCertificate | None = None,
+    ) -> list[StoreServer]:
+        """Start a cluster; with `listen` it serves gRPC clients too."""
+        members = {
+            number: Member(f"replica-{number}", f"127.0.0.1:{port}")
+            for number, port in enumerate(free_ports(count), start=1)
+        }
+        infos = [
+            MemberInfo(number, member.name, [f"https://{member.address}"], ["http://127.0.0.1:1"])
+            for number, member in members.items()
+        ]
+        for number, member in members.items():
+            listener = ListenerConfig(
+                "127.0.0.1:0", infos, CLUSTER, number, tls=tls, leader_timeout=0.5
+            )
+            config = StoreServerConfig(
+                self._replica_config(number, members, member.name),
+                store or StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05),
+                listener if listen else None,
+            )
+            await self._start(config)
+        await self.servers[0].store.linearize()
+        return list(self.servers)
+
+    def endpoint(self, server: StoreServer) -> str:
+        """Where its gRPC clients reach it."""
+        assert server.listener is not None
+        return f"127.0.0.1:{server.listener.port}"
+
+    async def leader(self) -> StoreServer:
+        async with asyncio.timeout(PATIENCE):
+            leader = await self.servers[0].replica.leader_known()
+        (found,) = [
+            server for server in self.servers if self._configs[server].replica.member_id == leader
+        ]
+        return found
+
+    async def stop(self, server: StoreServer) -> None:
+        self.servers.remove(server)
+        await server.stop()
+        assert not self._deaths, f"members died: {self._deaths}"
+
+    async def restart(self, server: StoreServer) -> StoreServer:
+        """Start a stopped member again, on the same disk."""
+        return await self._start(self._configs[server])
+
+    async def listen_too(self, address: str) -> None:
+        """Let the first member listen on one more address."""
+        config = ListenerConfig(address, [], CLUSTER, 1)
+        await GrpcListener(config, self.servers[0].store).start()
+
+    async def _start(self, config: StoreServerConfig) -> StoreServer:
+        replica = config.replica
+        transport = GrpcTransportConfig(
+            replica.cluster_id, replica.member_id, replica.members, tls=None
+        )
+        dice = random.Random(replica.member_id)
+        server = StoreServer(
+            config,
+            disk=OsDisk(),
+            transport=GrpcTransport(transport, dice),
+            dice=dice,
+            new_id=lambda: dice.getrandbits(64),
+            fatal=lambda name, error: self._deaths.append(f"{name}: {error!r}"),
+        )
+        self._configs[server] = config
+        self.servers.append(server)
+        await server.start()
+        return server
+
+    def _replica_config(self, number: int, members: dict[int, Member], name: str) -> ReplicaConfig:
+        return ReplicaConfig(
+            name=name,
+            member_id=number,
+            cluster_id=CLUSTER,
+            members=members,
+            data_dir=self._folder / name,
+            heartbeat_interval=0.05,
+            election_timeout=0.3,
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports

@@ -1,0 +1,262 @@
+"""The gRPC face, through a real socket: codes, texts, streams, keep-alive, TLS and health."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from podling.aiokit.clock import system_wall_clock
+from podling.controlplane.etcdpb import kv_pb2, rpc_pb2, rpc_pb2_grpc
+from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.grpc_listener import ServerCertificate
+from podling.launcher.certificates import Authority, Subject
+from tests.controlplane.store.members import PATIENCE, Members
+
+
+class Client:
+    """Stubs over one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.kv: Any = rpc_pb2_grpc.KVStub(channel)
+        self.watch: Any = rpc_pb2_grpc.WatchStub(channel)
+        self.lease: Any = rpc_pb2_grpc.LeaseStub(channel)
+        self.cluster: Any = rpc_pb2_grpc.ClusterStub(channel)
+        self.maintenance: Any = rpc_pb2_grpc.MaintenanceStub(channel)
+
+
+@pytest.fixture
+async def client(members: Members) -> AsyncIterator[Client]:
+    (server,) = await members.start(1, listen=True)
+    async with grpc.aio.insecure_channel(members.endpoint(server)) as channel:
+        yield Client(channel)
+
+
+async def refusal(call: Any) -> tuple[str, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    return refused.value.code().name, str(refused.value.details())
+
+
+async def read(call: Any) -> rpc_pb2.WatchResponse:
+    async with asyncio.timeout(PATIENCE):
+        response: rpc_pb2.WatchResponse = await call.read()
+        return response
+
+
+async def test_every_response_has_a_whole_header(client: Client) -> None:
+    response = await client.kv.Put(rpc_pb2.PutRequest(key=b"a", value=b"1"))
+    header = response.header
+    assert header.revision == 2
+    assert header.cluster_id
+    assert header.member_id
+    assert header.raft_term >= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "code", "text"),
+    [
+        ("Put", rpc_pb2.PutRequest(), "INVALID_ARGUMENT", "etcdserver: key is not provided"),
+        (
+            "Put",
+            rpc_pb2.PutRequest(key=b"a", lease=5),
+            "NOT_FOUND",
+            "etcdserver: requested lease not found",
+        ),
+        (
+            "Put",
+            rpc_pb2.PutRequest(key=b"a", value=b"x" * 1_600_000),
+            "INVALID_ARGUMENT",
+            "etcdserver: request is too large",
+        ),
+        (
+            "Range",
+            rpc_pb2.RangeRequest(key=b"a", revision=99),
+            "OUT_OF_RANGE",
+            "etcdserver: mvcc: required revision is a future revision",
+        ),
+        (
+            "Range",
+            rpc_pb2.RangeRequest(key=b"a", sort_order=9),  # type: ignore[arg-type]
+            "INVALID_ARGUMENT",
+            "etcdserver: invalid sort option",
+        ),
+        (
+            "Txn",
+            rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp()]),
+            "INVALID_ARGUMENT",
+            "etcdserver: key not found",
+        ),
+        (
+            "Compact",
+            rpc_pb2.CompactionRequest(revision=99),
+            "OUT_OF_RANGE",
+            "etcdserver: mvcc: required revision is a future revision",
+        ),
+    ],
+)
+async def test_refusals_have_the_code_and_text_of_etcd(
+    client: Client, method: str, request_: Any, code: str, text: str
+) -> None:
+    assert await refusal(getattr(client.kv, method)(request_)) == (code, text)
+
+
+async def test_what_is_not_served_is_unimplemented(client: Client) -> None:
+    code, text = await refusal(client.cluster.MemberAdd(rpc_pb2.MemberAddRequest()))
+    assert (code, text) == (
+        "UNIMPLEMENTED",
+        "unknown method MemberAdd for service etcdserverpb.Cluster",
+    )
+    unknown: Any = client.channel.unary_unary("/etcdserverpb.KV/RangeStream")
+    assert (await refusal(unknown(b"")))[0] == "UNIMPLEMENTED"
+
+
+async def test_a_watch_stream_creates_tells_reports_and_cancels(client: Client) -> None:
+    call = client.watch.Watch()
+    create = rpc_pb2.WatchCreateRequest(key=b"a", prev_kv=True)
+    await call.write(rpc_pb2.WatchRequest(create_request=create))
+    created = await read(call)
+    assert (created.created, created.watch_id) == (True, 0)
+    for value in (b"1", b"2"):
+        await client.kv.Put(rpc_pb2.PutRequest(key=b"a", value=value))
+    await client.kv.DeleteRange(rpc_pb2.DeleteRangeRequest(key=b"a"))
+    events: list[kv_pb2.Event] = []
+    while len(events) < 3:
+        events += (await read(call)).events
+    assert [event.type for event in events] == [0, 0, 1]
+    assert [event.prev_kv.value for event in events] == [b"", b"1", b"2"]
+    progress = rpc_pb2.WatchProgressRequest()
+    await call.write(rpc_pb2.WatchRequest(progress_request=progress))
+    told = await read(call)
+    assert (told.watch_id, told.header.revision, list(told.events)) == (-1, 4, [])
+    cancel = rpc_pb2.WatchCancelRequest(watch_id=0)
+    await call.write(rpc_pb2.WatchRequest(cancel_request=cancel))
+    assert (await read(call)).canceled
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+
+
+async def test_leaving_a_watch_open_leaves_no_watcher_behind(
+    members: Members, client: Client
+) -> None:
+    (server,) = members.servers
+    call = client.watch.Watch()
+    create = rpc_pb2.WatchCreateRequest(key=b"a")
+    await call.write(rpc_pb2.WatchRequest(create_request=create))
+    await read(call)
+    assert server.store.status().watchers == 1
+    call.cancel()
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if not server.store.status().watchers:
+            break
+    assert server.store.status().watchers == 0
+
+
+async def test_a_watch_that_requires_a_leader_ends_without_one(members: Members) -> None:
+    servers = await members.start(3, StoreConfig(request_timeout=0.5), listen=True)
+    await members.leader()
+    async with grpc.aio.insecure_channel(members.endpoint(servers[0])) as channel:
+        call = Client(channel).watch.Watch(metadata=[("hasleader", "true")])
+        create = rpc_pb2.WatchCreateRequest(key=b"a")
+        await call.write(rpc_pb2.WatchRequest(create_request=create))
+        await read(call)
+        for server in servers[1:]:
+            await members.stop(server)
+        code, text = await refusal(read(call))
+    assert (code, text) == ("UNAVAILABLE", "etcdserver: no leader")
+
+
+async def test_leases_over_the_wire(client: Client) -> None:
+    granted = await client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=60))
+    await client.kv.Put(rpc_pb2.PutRequest(key=b"a", lease=granted.ID))
+    keep_alive = client.lease.LeaseKeepAlive()
+    for lease, ttl in ((granted.ID, 60), (12345, 0)):
+        await keep_alive.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
+        assert ttl == (await read(keep_alive)).TTL  # type: ignore[attr-defined]
+    await keep_alive.done_writing()
+    asked = rpc_pb2.LeaseTimeToLiveRequest(ID=granted.ID, keys=True)
+    found = await client.lease.LeaseTimeToLive(asked)
+    assert (found.TTL, found.grantedTTL, list(found.keys)) == (60, 60, [b"a"])
+    await client.lease.LeaseRevoke(rpc_pb2.LeaseRevokeRequest(ID=granted.ID))
+    assert (await client.kv.Range(rpc_pb2.RangeRequest(key=b"a"))).count == 0
+
+
+async def test_the_status_is_that_of_an_etcd(members: Members, client: Client) -> None:
+    (server,) = members.servers
+    status = await client.maintenance.Status(rpc_pb2.StatusRequest())
+    assert status.version.startswith("3.6.")
+    assert status.leader == server.store.status().replica.member_id
+    assert status.raftAppliedIndex == server.store.status().replica.applied_index
+    found = await client.cluster.MemberList(rpc_pb2.MemberListRequest(linearizable=True))
+    assert [member.name for member in found.members] == ["replica-1"]
+
+
+async def test_it_is_healthy_by_the_health_protocol(client: Client) -> None:
+    check: Any = health_pb2_grpc.HealthStub(client.channel)
+    answer = await check.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+PING, GOAWAY = 6, 7
+
+
+def frame(kind: int, payload: bytes = b"") -> bytes:
+    """An HTTP/2 frame of the connection (RFC 9113, section 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, 0]) + bytes(4) + payload
+
+
+async def test_frequent_pings_are_no_reason_to_hang_up(members: Members) -> None:
+    """Written by hand, because a client of the library would not ping as often as Go's do."""
+    (server,) = await members.start(1, listen=True)
+    host, _, port = members.endpoint(server).rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    settings = 4
+    writer.write(PREFACE + frame(settings))
+    async with asyncio.timeout(PATIENCE):
+        for number in range(20):
+            writer.write(frame(PING, bytes(8)))
+            kind = 0
+            while kind != PING:
+                head = await reader.readexactly(9)
+                await reader.readexactly(int.from_bytes(head[:3], "big"))
+                kind = head[3]
+                assert kind != GOAWAY, f"hung up after {number} pings"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_an_address_in_use_is_refused_with_its_name(members: Members) -> None:
+    (server,) = await members.start(1, listen=True)
+    with pytest.raises(OSError, match=members.endpoint(server)):
+        await members.listen_too(members.endpoint(server))
+
+
+async def test_only_clients_with_a_certificate_of_the_authority_are_served(
+    members: Members, tmp_path: Path
+) -> None:
+    ours, theirs = (Authority.create(name, system_wall_clock) for name in ("ours", "theirs"))
+    ours.save(tmp_path / "ca.crt", tmp_path / "ca.key")
+    for authority, name in ((ours, "server"), (ours, "client"), (theirs, "stranger")):
+        subject = Subject(name, addresses=["127.0.0.1"])
+        authority.issue(subject, tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
+    tls = ServerCertificate(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt")
+    (server,) = await members.start(1, listen=True, tls=tls)
+    for name, served in (("client", True), ("stranger", False), ("", False)):
+        credentials = grpc.ssl_channel_credentials(  # type: ignore[no-untyped-call]
+            (tmp_path / "ca.crt").read_bytes(),
+            (tmp_path / f"{name}.key").read_bytes() if name else None,
+            (tmp_path / f"{name}.crt").read_bytes() if name else None,
+        )
+        async with grpc.aio.secure_channel(members.endpoint(server), credentials) as channel:
+            put = Client(channel).kv.Put(rpc_pb2.PutRequest(key=b"a"))
+            if served:
+                assert (await put).header.revision == 2
+            else:
+                assert (await refusal(put))[0] == "UNAVAILABLE"
