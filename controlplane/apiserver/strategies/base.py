@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from podling.controlplane.apiserver.strategies.metadata_validation import validate_metadata
+from podling.controlplane.apiserver.strategies.metadata_validation import (
+    validate_annotations,
+    validate_metadata,
+)
 from podling.controlplane.apiserver.strategies.strategy import WriteContext
 from podling.kube import meta, names
 from podling.kube.errors import FieldError
@@ -54,16 +57,20 @@ class BaseStrategy:
         return self.validate(new)
 
     def prepare_status(self, new: Object, old: Object) -> None:
-        """Keep the status; everything else, metadata included, is as it was."""
-        status = new.get("status")
+        """Keep the status, and annotations, in which some controllers note what they did.
+
+        Everything else is as it was.
+        """
+        status, annotations = new.get("status"), meta.annotations(new)
         new.clear()
         new.update({field: value for field, value in old.items() if field != "status"})
         new["metadata"] = dict(meta.metadata(old))
+        restore(new["metadata"], {"annotations": annotations} if annotations else {}, "annotations")
         if status is not None:
             new["status"] = status
 
     def validate_status(self, new: Object, old: Object) -> list[FieldError]:
-        return []
+        return validate_annotations(meta.annotations(new), "metadata.annotations")
 
     def graceful_deletion(self, obj: Object, options: Mapping[str, Any]) -> int:
         return 0

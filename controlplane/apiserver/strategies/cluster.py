@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from podling.controlplane.apiserver.strategies import values_validation
 from podling.controlplane.apiserver.strategies.base import BaseStrategy, restore
 from podling.controlplane.apiserver.strategies.filling import section
+from podling.controlplane.apiserver.strategies.metadata_validation import validate_labels
 from podling.controlplane.apiserver.strategies.pod_validation import TAINT_EFFECTS
 from podling.controlplane.apiserver.strategies.strategy import WriteContext
 from podling.kube import meta, names
@@ -52,15 +53,16 @@ class NamespaceStrategy(BaseStrategy):
         return errors
 
     def validate_status(self, new: Object, old: Object) -> list[FieldError]:
+        errors = super().validate_status(new, old)
         phase = (new.get("status") or {}).get("phase")
         if meta.is_deleting(new):
             if phase != TERMINATING:
                 text = "may only be 'Terminating' if `deletionTimestamp` is not empty"
-                return [FieldError.invalid("status.phase", phase, text)]
+                errors.append(FieldError.invalid("status.phase", phase, text))
         elif phase != ACTIVE:
             text = "may only be 'Active' if `deletionTimestamp` is empty"
-            return [FieldError.invalid("status.phase", phase, text)]
-        return []
+            errors.append(FieldError.invalid("status.phase", phase, text))
+        return errors
 
 
 class NodeStrategy(BaseStrategy):
@@ -74,6 +76,17 @@ class NodeStrategy(BaseStrategy):
 
     def prepare_create(self, obj: Object, context: WriteContext) -> None:
         """A node agent registers itself with its status, so that stays."""
+
+    def prepare_status(self, new: Object, old: Object) -> None:
+        """A node agent keeps the labels that it reports up to date by its status."""
+        labels = meta.labels(new)
+        super().prepare_status(new, old)
+        restore(new["metadata"], {"labels": labels} if labels else {}, "labels")
+
+    def validate_status(self, new: Object, old: Object) -> list[FieldError]:
+        return super().validate_status(new, old) + validate_labels(
+            meta.labels(new), "metadata.labels"
+        )
 
     def validate(self, obj: Object) -> list[FieldError]:
         spec = obj.get("spec") or {}

@@ -53,7 +53,7 @@ class _WorkloadStrategy(BaseStrategy):
 
     def validate_status(self, new: Object, old: Object) -> list[FieldError]:
         status = new.get("status") or {}
-        errors: list[FieldError] = []
+        errors = super().validate_status(new, old)
         for field in _STATUS_COUNTS:
             errors += values_validation.not_negative(status, field, "status")
         text = "cannot be greater than status.replicas"

@@ -57,10 +57,10 @@ def replica_set(
     image: str = "web:1",
     owner: Object | None = None,
     created: float = 0.0,
-    **annotations: str,
+    annotations: dict[str, str] | None = None,
 ) -> Object:
     ready = size if available is None else available
-    fields: Object = {"annotations": annotations, "generation": 1}
+    fields: Object = {"annotations": annotations or {}, "generation": 1}
     if owner is not None:
         fields["ownerReferences"] = [owner_reference(owner)]
     return {

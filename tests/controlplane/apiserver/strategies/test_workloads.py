@@ -121,6 +121,19 @@ def test_generation_counts_changes_of_the_spec_only() -> None:
     assert scaled["metadata"]["generation"] == 2
 
 
+def test_a_write_to_the_status_may_annotate_but_not_label() -> None:
+    old = created(deployment())
+    new = copy.deepcopy(old)
+    new["metadata"] |= {"annotations": {"deployment.kubernetes.io/revision": "2"}, "labels": {}}
+    new["status"] = {"replicas": 1}
+    strategy.prepare_status(new, old)
+    assert new["metadata"] == {**old["metadata"], "annotations": new["metadata"]["annotations"]}
+    assert new["metadata"]["annotations"] == {"deployment.kubernetes.io/revision": "2"}
+    assert strategy.validate_status(new, old) == []
+    new["status"] = {"replicas": 1, "readyReplicas": 2}
+    assert len(strategy.validate_status(new, old)) == 1
+
+
 def test_scale_shows_and_sets_the_count() -> None:
     obj = created(deployment(replicas=2))
     obj["metadata"]["resourceVersion"] = "7"
