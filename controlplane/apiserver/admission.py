@@ -1,7 +1,7 @@
 """Rules that concern more than one object, between decoding and storing.
 
-A plug-in may change the object (`mutate`) and may refuse it (`validate`); it runs again whenever the
-object was read anew. Plug-ins run in the order in which they are given. Source: the Kubernetes
+A plug-in may change the object (`mutate`) and may refuse it (`validate`); it runs again whenever
+the object was read anew. Plug-ins run in the order in which they are given. Source: the Kubernetes
 document "Admission control in Kubernetes".
 """
 

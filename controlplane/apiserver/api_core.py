@@ -28,6 +28,7 @@ from podling.controlplane.apiserver.discovery import Discovery
 from podling.controlplane.apiserver.event_leases import EventLeases
 from podling.controlplane.apiserver.in_flight import InFlight, InFlightConfig
 from podling.controlplane.apiserver.metrics import ApiMetrics
+from podling.controlplane.apiserver.node_ports import NodePorts
 from podling.controlplane.apiserver.object_lists import ObjectLists
 from podling.controlplane.apiserver.openapi import OpenApi
 from podling.controlplane.apiserver.registry import Collaborators, Registry
@@ -41,10 +42,12 @@ from podling.controlplane.apiserver.service_addresses import (
     ServiceAddresses,
     ServiceRange,
 )
+from podling.controlplane.apiserver.service_node_ports import ServiceNodePorts
 from podling.controlplane.apiserver.storage import Storage
 from podling.controlplane.apiserver.strategies import StrategyConfig, build_strategies
 from podling.controlplane.apiserver.watch_cache import WatchCache, WatchCacheConfig
 from podling.controlplane.apiserver.watch_streams import WatchStreams
+from podling.controlplane.apiserver.write_hooks import Hooks
 from podling.kube import kinds
 from podling.kube.kinds import POD, SERVICE
 
@@ -120,7 +123,7 @@ class ApiCore:
         """Return at once: the store may need others to start before it has a quorum."""
         await self.cache.start()
         self._tasks.spawn(self._begin(), name="bootstrap")
-        repair = ClaimRepair(self._claims, self.cache, self._range)
+        repair = ClaimRepair(self._claims, self._node_ports, self.cache, self._range)
         self._tasks.spawn(repair.run(), name="claim-repair")
         if self._config.compaction_seconds:
             compactor = Compactor(self._storage, self._config.compaction_seconds)
@@ -162,6 +165,7 @@ class ApiCore:
         config, world, storage = self._config, self._world, self._storage
         self._range = ServiceRange(ipaddress.ip_network(config.service_range))
         self._claims = Claims(storage, world.clock, world.ids)
+        self._node_ports = NodePorts(storage, world.dice)
         plugins = (
             NamespaceLifecycle(self.cache, storage),
             ServiceAccountDefault(),
@@ -174,13 +178,17 @@ class ApiCore:
                 storage=storage,
                 strategies=build_strategies(StrategyConfig(config.allow_loopback_endpoints)),
                 admission=AdmissionChain(plugins),
-                hooks={SERVICE: ServiceAddresses(self._claims, self._range, world.dice)},
+                hooks={SERVICE: self._service_hooks()},
                 lease_for=EventLeases(storage, config.event_ttl_seconds),
                 clock=world.clock,
                 ids=world.ids,
                 dice=world.dice,
             )
         )
+
+    def _service_hooks(self) -> Hooks:
+        addresses = ServiceAddresses(self._claims, self._range, self._world.dice)
+        return Hooks(addresses, ServiceNodePorts(self._node_ports))
 
     def _face(self) -> RestFace:
         world = self._world

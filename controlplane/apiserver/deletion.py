@@ -2,7 +2,7 @@
 
     nothing holds the object                              it is removed
     finalizers, or a grace period (pods)                  it is marked with deletionTimestamp
-    it is marked already                                  a shorter grace period shortens, else no-op
+    it is marked already                                  a shorter grace shortens, or nothing
 
 A marked object is removed by whoever takes away what holds it: an update that empties its
 finalizers, or the node agent's delete with a grace period of 0. Source: the Kubernetes documents

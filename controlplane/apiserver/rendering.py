@@ -21,8 +21,8 @@ from podling.kube.errors import ApiError
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
 
-PLAIN_PIECE = 500
-"""Objects in one piece of a plain list, which are only joined."""
+PLAIN_PIECE = 128 << 10
+"""Bytes in one piece of a plain list, whose objects are only joined."""
 SHAPED_PIECE = 50
 """Objects in one piece of a list that have to be decoded."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -87,25 +87,33 @@ def _list_head(kind: str, api_version: str, metadata: Object) -> Object:
 
 
 def _plain_items(entries: Sequence[Encoded]) -> Iterator[bytes]:
-    for chunk in _chunks(entries, PLAIN_PIECE):
-        yield b",".join(entry.value for entry in chunk)
+    piece: list[bytes] = []
+    size = 0
+    for entry in entries:
+        piece.append(entry.value)
+        size += len(entry.value)
+        if size >= PLAIN_PIECE:
+            yield b",".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b",".join(piece)
 
 
 def _partial_items(form: Form, entries: Sequence[Encoded]) -> Iterator[bytes]:
-    for chunk in _chunks(entries, SHAPED_PIECE):
+    for chunk in _chunks(entries):
         partial = [tables.partial_object(entry.decode(), form.api_version) for entry in chunk]
         yield orjson.dumps(partial)[1:-1]
 
 
 def _table_rows(form: Form, entries: Sequence[Encoded]) -> Iterator[bytes]:
-    for chunk in _chunks(entries, SHAPED_PIECE):
+    for chunk in _chunks(entries):
         rows = _table(form, [entry.decode() for entry in chunk], with_columns=False)["rows"]
         yield orjson.dumps(rows)[1:-1]
 
 
-def _chunks(entries: Sequence[Encoded], size: int) -> Iterator[list[Encoded]]:
+def _chunks(entries: Sequence[Encoded]) -> Iterator[list[Encoded]]:
     iterator = iter(entries)
-    while chunk := list(islice(iterator, size)):
+    while chunk := list(islice(iterator, SHAPED_PIECE)):
         yield chunk
 
 

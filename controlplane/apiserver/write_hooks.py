@@ -6,6 +6,7 @@ if it did not. If nobody knows whether it happened, the reservation is left alon
 many is found and freed later, an address given twice is a fault.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from podling.kube.meta import Object
@@ -49,3 +50,37 @@ class NoHook:
         return Nothing()
 
     async def released(self, old: Object) -> None: ...
+
+
+class Hooks:
+    """Several hooks as one: what the first has taken is given back if a later one fails."""
+
+    def __init__(self, *hooks: WriteHook) -> None:
+        self._hooks = hooks
+
+    async def reserve(self, new: Object, old: Object | None, *, dry_run: bool) -> Reservation:
+        taken: list[Reservation] = []
+        try:
+            for hook in self._hooks:
+                taken.append(await hook.reserve(new, old, dry_run=dry_run))
+        except Exception:
+            await _Reservations(taken).give_back()
+            raise
+        return _Reservations(taken)
+
+    async def released(self, old: Object) -> None:
+        for hook in self._hooks:
+            await hook.released(old)
+
+
+class _Reservations:
+    def __init__(self, taken: Sequence[Reservation]) -> None:
+        self._taken = taken
+
+    async def keep(self) -> None:
+        for reservation in self._taken:
+            await reservation.keep()
+
+    async def give_back(self) -> None:
+        for reservation in self._taken:
+            await reservation.give_back()

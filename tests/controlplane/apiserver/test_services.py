@@ -1,12 +1,14 @@
 """Addresses of Services, the objects a cluster begins with, Events' leases, compaction."""
 
 import ipaddress
+import random
 
 import pytest
 
 from podling.controlplane.apiserver import storage
 from podling.controlplane.apiserver.claim_repair import ClaimRepair
 from podling.controlplane.apiserver.compactor import KEY, Compactor
+from podling.controlplane.apiserver.node_ports import NodePorts
 from podling.controlplane.apiserver.service_addresses import CLAIMS, Claims, ServiceRange
 from podling.kube.meta import Object
 from podling.simulate.memory_storage import MemoryStorage
@@ -84,8 +86,49 @@ async def test_leftover_claims_are_freed_and_missing_ones_made(api: Api) -> None
     fresh = Claims(api.storage, lambda: NOW, Ids())
     await fresh.take("127.9.2.3", ghost)
     await fresh.release(created["spec"]["clusterIP"], created)
-    await ClaimRepair(fresh, api.core.cache, RANGE).repair()
+    ports = NodePorts(api.storage, random.Random(1))
+    await ClaimRepair(fresh, ports, api.core.cache, RANGE).repair()
     assert await claimed(api) == {created["spec"]["clusterIP"], "127.9.2.3"}
+
+
+async def test_node_ports_are_handed_out_kept_and_given_back(api: Api) -> None:
+    used = NodePorts(api.storage, random.Random(1)).used
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "nodePort": 30500}]
+    created = await api.create(SERVICES, service("s", type="NodePort", ports=ports))
+    drawn, asked = [port["nodePort"] for port in created["spec"]["ports"]]
+    assert asked == 30500
+    assert drawn in range(30000, 32768)
+    assert await used() == {drawn, asked}
+    taken = [{"port": 80, "nodePort": 30500}]
+    reply = await api.post(SERVICES, service("t", type="NodePort", ports=taken))
+    assert reply.status == 422
+    assert "provided port is already allocated" in reply.json["message"]
+    outside = [{"port": 80, "nodePort": 80}]
+    reply = await api.post(SERVICES, service("t", type="NodePort", ports=outside))
+    assert reply.status == 422
+    assert "not in the valid range" in reply.json["message"]
+    assert await used() == {drawn, asked}
+    addresses = await claimed(api)
+    assert addresses == {created["spec"]["clusterIP"]}
+    fewer = await api.put(f"{SERVICES}/s", service("s", type="NodePort", ports=ports[:1]))
+    assert fewer.json["spec"]["ports"][0]["nodePort"] == drawn
+    assert await used() == {drawn}
+    await api.delete(f"{SERVICES}/s")
+    assert await used() == set()
+
+
+async def test_node_ports_without_a_service_are_freed_at_the_second_look(api: Api) -> None:
+    ports = NodePorts(api.storage, random.Random(1))
+    claims = Claims(api.storage, lambda: NOW, Ids())
+    created = await api.create(SERVICES, service("s", type="NodePort"))
+    (mine,) = (port["nodePort"] for port in created["spec"]["ports"])
+    await ports.release([mine])
+    await ports.add([31000])
+    repair = ClaimRepair(claims, ports, api.core.cache, RANGE)
+    await repair.repair()
+    assert await ports.used() == {mine, 31000}
+    await repair.repair()
+    assert await ports.used() == {mine}
 
 
 async def test_a_full_range_is_said_to_be_full() -> None:
