@@ -9,6 +9,7 @@ from podling.controlplane.apiserver.strategies.pod_update_validation import (
     validate_pod_spec_update,
 )
 from podling.controlplane.apiserver.strategies.pod_validation import validate_pod_spec
+from podling.controlplane.apiserver.strategies.pod_warnings import pod_warnings
 from podling.controlplane.apiserver.strategies.strategy import WriteContext
 from podling.kube import quantity
 from podling.kube.errors import FieldError
@@ -44,6 +45,9 @@ class PodStrategy(BaseStrategy):
         status = new.setdefault("status", {})
         # The class follows from the spec and is nobody's to report.
         restore(status, old.get("status") or {}, "qosClass")
+
+    def warnings(self, obj: Object) -> list[str]:
+        return pod_warnings(obj)
 
     def graceful_deletion(self, obj: Object, options: Mapping[str, Any]) -> int:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

@@ -4,6 +4,7 @@ from podling.controlplane.apiserver.strategies.base import BaseStrategy
 from podling.controlplane.apiserver.strategies.filling import fill, fill_zero, items, section
 from podling.controlplane.apiserver.strategies.service_validation import (
     EXTERNAL_NAME,
+    HEADLESS,
     LOAD_BALANCER,
     NODE_PORT,
     validate_service_spec,
@@ -50,6 +51,12 @@ class ServiceStrategy(BaseStrategy):
         _keep_allocated(new["spec"], old.get("spec") or {})
         _drop_what_the_type_forbids(new["spec"], old.get("spec") or {})
         _agree_on_addresses(new["spec"])
+
+    def warnings(self, obj: Object) -> list[str]:
+        spec = obj.get("spec") or {}
+        if spec.get("clusterIP") == HEADLESS and spec.get("sessionAffinity") == "ClientIP":
+            return ["spec.SessionAffinity is ignored for headless services"]
+        return []
 
     def validate(self, obj: Object) -> list[FieldError]:
         return [*super().validate(obj), *validate_service_spec(obj.get("spec") or {})]

@@ -8,6 +8,7 @@ from podling.controlplane.apiserver.strategies.filling import fill, fill_zero, s
 from podling.controlplane.apiserver.strategies.metadata_validation import IMMUTABLE
 from podling.controlplane.apiserver.strategies.pod_defaults import default_pod_template
 from podling.controlplane.apiserver.strategies.pod_validation import validate_pod_template
+from podling.controlplane.apiserver.strategies.pod_warnings import pod_spec_warnings
 from podling.kube import meta
 from podling.kube.errors import FieldError
 from podling.kube.meta import Object
@@ -50,6 +51,10 @@ class _WorkloadStrategy(BaseStrategy):
         if selector != (old.get("spec") or {}).get("selector"):
             errors.append(FieldError.invalid("spec.selector", selector, IMMUTABLE))
         return errors
+
+    def warnings(self, obj: Object) -> list[str]:
+        template = (obj.get("spec") or {}).get("template") or {}
+        return pod_spec_warnings(template.get("spec") or {}, "spec.template.spec")
 
     def validate_status(self, new: Object, old: Object) -> list[FieldError]:
         status = new.get("status") or {}

@@ -315,6 +315,31 @@ def test_a_write_to_the_pod_leaves_its_status_and_the_other_way_round() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, []),
+        (
+            {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+            [
+                'spec.containers[0].env[1]: hides previous definition of "A", '
+                "which may be dropped when using apply"
+            ],
+        ),
+        ({"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "$(A)2"}]}, []),
+        (
+            {"ports": [{"containerPort": 80}, {"name": "x", "containerPort": 80}]},
+            [
+                "spec.containers[0].ports[1]: duplicate port definition with "
+                "spec.containers[0].ports[0]"
+            ],
+        ),
+    ],
+)
+def test_what_will_surprise_is_warned_of(fields: Object, expected: list[str]) -> None:
+    assert strategy.warnings(pod(containers=[container(**fields)])) == expected
+
+
+@pytest.mark.parametrize(
     ("node", "phase", "options", "seconds"),
     [
         ("n", "Running", {}, 30),
