@@ -52,11 +52,26 @@ CONFIG = ControllerConfig(
 class World:
     """What a test asks and waits for."""
 
-    def __init__(self, client: Client, tasks: TaskSet) -> None:
+    def __init__(self, client: Client, manager: ControllerManager, tasks: TaskSet) -> None:
         self.client = client
+        self._manager = manager
         self._tasks = tasks
+        self._term = self._begin()
         self.ready = True
         """Whether pods become ready."""
+
+    def _begin(self) -> "asyncio.Task[None]":
+        return self._tasks.spawn(self._manager.lead(), name="lead")
+
+    async def end_term(self) -> None:
+        """The controllers lead no longer."""
+        self._term.cancel()
+        await asyncio.wait([self._term])
+        assert self._term.cancelled(), "the controllers died"
+
+    def begin_term(self) -> None:
+        """The controllers lead again."""
+        self._term = self._begin()
 
     async def make(self, kind: Kind, obj: Object, **metadata: Any) -> Object:
         clean = {"name": meta.name(obj), **metadata}
@@ -181,14 +196,13 @@ async def controlling(core: ApiCore, config: ControllerConfig = CONFIG) -> Async
         manager = ControllerManager(config, context)
         for component in (manager, informers, recorder):
             await component.start()
-        leading = tasks.spawn(manager.lead(), name="lead")
-        world = World(Client(admin, user_agent="test"), tasks)
+        world = World(Client(admin, user_agent="test"), manager, tasks)
         try:
             await world.until("the cluster begins", lambda: _has_default(world))
             yield world
         finally:
+            await world.end_term()
             await tasks.close()
-            assert leading.cancelled(), "the controllers died"
             for stopping in (recorder, informers, manager):
                 await stopping.stop()
             await transport.close()
