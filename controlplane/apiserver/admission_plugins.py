@@ -65,9 +65,10 @@ class NamespaceLifecycle:
 
     async def _find(self, name: str) -> Object | None:
         key = NAMESPACE.storage_key("", name)
-        cached = self._cache.of(NAMESPACE).get(key)
-        if cached is not None:
-            return cached.decode()
+        if self._cache.loaded.is_set():
+            cached = self._cache.of(NAMESPACE).get(key)
+            if cached is not None:
+                return cached.decode()
         # It may have been made a moment ago, through another server.
         found = (await self._storage.get(key)).kv
         return None if found is None else encoded.load(NAMESPACE, found)
