@@ -89,6 +89,8 @@ class NodeLifecycleController:
         #: Node -> (last renewal as the lease says it, when we saw it by the loop's clock).
         self._renewals: dict[str, tuple[str, float]] = {}
         self._silent: set[str] = set()
+        #: Silent nodes that were seen to say so: what they say otherwise, their agents say.
+        self._declared: set[str] = set()
         self._reconciler = Reconciler(
             self.name, self._reconcile, context.backoff(), workers=workers
         )
@@ -96,7 +98,7 @@ class NodeLifecycleController:
 
     async def start(self) -> None:
         self._subscriptions.add(self._leases, self._lease_changed)
-        self._subscriptions.add(self._nodes, self._reconciler.enqueue)
+        self._subscriptions.add(self._nodes, self._node_changed)
         await self._reconciler.start()
 
     async def stop(self) -> None:
@@ -110,6 +112,17 @@ class NodeLifecycleController:
         lease = self._leases.get(key)
         if lease is not None and self._heard(name, lease) and name in self._silent:
             self._reconciler.enqueue(name)
+
+    def _node_changed(self, name: str) -> None:
+        """An agent that posts a status is alive, whether or not it has renewed its lease yet."""
+        node = self._nodes.get(name)
+        if node is not None and name in self._silent:
+            if taints.ready_status(node) == "Unknown":
+                self._declared.add(name)
+            elif name in self._declared:
+                renewed, _ = self._renewals.get(name, ("", 0.0))
+                self._renewals[name] = renewed, asyncio.get_running_loop().time()
+        self._reconciler.enqueue(name)
 
     def _heard(self, name: str, lease: Object) -> bool:
         """Take note of a lease; whether it was renewed since the last one."""
@@ -132,6 +145,7 @@ class NodeLifecycleController:
         if node is None:
             self._renewals.pop(key, None)
             self._silent.discard(key)
+            self._declared.discard(key)
             return DONE
         remaining = self._remaining(key)
         if remaining <= 0 and not await self._is_heard_after_all(key):
@@ -159,6 +173,7 @@ class NodeLifecycleController:
         if name in self._silent:
             log.info("node %s is heard again", name)
             self._silent.discard(name)
+            self._declared.discard(name)
             self._reconsider_others(name)
 
     def _reconsider_others(self, name: str) -> None:

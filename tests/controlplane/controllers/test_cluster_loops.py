@@ -263,6 +263,30 @@ async def test_pods_of_a_silent_node_are_unready_then_replaced() -> None:
         await world.until("the node is as before", healed)
 
 
+async def test_an_agent_that_posts_its_status_is_alive() -> None:
+    async with running() as world, TaskSet("agents") as tasks:
+        agents = Agents(world, tasks)
+        for name in ("node-1", "node-2"):
+            await agents.join(name)
+        agents.silenced.add("node-1")
+
+        async def tainted() -> bool:
+            found = await world.get(kinds.NODE, "node-1")
+            return bool(taints.of_effect(found, taints.NO_EXECUTE))
+
+        await world.until("the node is tainted", tainted)
+        found = await world.get(kinds.NODE, "node-1")
+        found["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+        await world.client.update(kinds.NODE, found, "status")
+
+        async def welcome() -> bool:
+            found = await world.get(kinds.NODE, "node-1")
+            assert taints.ready_status(found) == "True"
+            return not found["spec"].get("taints")
+
+        await world.until("the taints go", welcome)
+
+
 async def test_nobody_is_evicted_while_every_node_is_silent() -> None:
     async with running() as world, TaskSet("agents") as tasks:
         agents = Agents(world, tasks)
