@@ -94,9 +94,9 @@ class DeploymentController:
 
     async def start(self) -> None:
         enqueue = self._reconciler.enqueue
-        self._subscriptions.relate(self._replica_sets, self._interested, enqueue)
-        self._subscriptions.relate(self._pods, self._waiting_for, enqueue)
-        self._subscriptions.add(self._deployments, enqueue)
+        await self._subscriptions.relate(self._replica_sets, self._interested, enqueue)
+        await self._subscriptions.relate(self._pods, self._waiting_for, enqueue)
+        await self._subscriptions.add(self._deployments, enqueue)
         await self._reconciler.start()
 
     async def stop(self) -> None:

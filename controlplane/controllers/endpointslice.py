@@ -174,10 +174,10 @@ class EndpointSliceController:
 
     async def start(self) -> None:
         enqueue = self._reconciler.enqueue
-        self._subscriptions.add(self._slices, self._observe)
-        self._subscriptions.relate(self._slices, by_service, enqueue)
-        self._subscriptions.relate(self._pods, self._selecting, enqueue)
-        self._subscriptions.add(self._services, enqueue)
+        await self._subscriptions.add(self._slices, self._observe)
+        await self._subscriptions.relate(self._slices, by_service, enqueue)
+        await self._subscriptions.relate(self._pods, self._selecting, enqueue)
+        await self._subscriptions.add(self._services, enqueue)
         await self._reconciler.start()
 
     async def stop(self) -> None:

@@ -82,7 +82,7 @@ class GarbageCollector:
 
     async def start(self) -> None:
         for kind, informer in self._informers.items():
-            self._subscriptions.add(informer, partial(self.observe, kind))
+            await self._subscriptions.add(informer, partial(self.observe, kind))
         await self._reconciler.start()
 
     async def stop(self) -> None:

@@ -95,8 +95,8 @@ class NamespaceController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._namespaces, self._reconciler.enqueue)
-        self._subscriptions.add(self._pods, self._pod_changed)
+        await self._subscriptions.add(self._namespaces, self._reconciler.enqueue)
+        await self._subscriptions.add(self._pods, self._pod_changed)
         await self._reconciler.start()
 
     async def stop(self) -> None:

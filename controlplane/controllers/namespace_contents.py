@@ -65,22 +65,22 @@ class NamespaceContentsController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._namespaces, self._reconciler.enqueue)
-        self._watch(self._accounts, DEFAULT_ACCOUNT)
-        self._watch(self._config_maps, ROOT_CA)
+        await self._subscriptions.add(self._namespaces, self._reconciler.enqueue)
+        await self._watch(self._accounts, DEFAULT_ACCOUNT)
+        await self._watch(self._config_maps, ROOT_CA)
         await self._reconciler.start()
 
     async def stop(self) -> None:
         self._subscriptions.end()
         await self._reconciler.stop()
 
-    def _watch(self, informer: Informer, name: str) -> None:
+    async def _watch(self, informer: Informer, name: str) -> None:
         def changed(key: str) -> None:
             namespace, changed_name = meta.split_key(key)
             if changed_name == name:
                 self._reconciler.enqueue(namespace)
 
-        self._subscriptions.add(informer, changed)
+        await self._subscriptions.add(informer, changed)
 
     async def _reconcile(self, key: str) -> Result:
         namespace = self._namespaces.get(key)

@@ -64,7 +64,7 @@ class NodeIpamController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._nodes, self._reconciler.enqueue)
+        await self._subscriptions.add(self._nodes, self._reconciler.enqueue)
         await self._reconciler.start()
 
     async def stop(self) -> None:

@@ -97,8 +97,8 @@ class NodeLifecycleController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._leases, self._lease_changed)
-        self._subscriptions.add(self._nodes, self._node_changed)
+        await self._subscriptions.add(self._leases, self._lease_changed)
+        await self._subscriptions.add(self._nodes, self._node_changed)
         await self._reconciler.start()
 
     async def stop(self) -> None:

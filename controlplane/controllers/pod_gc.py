@@ -31,8 +31,8 @@ class PodGcController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._nodes, self._node_changed)
-        self._subscriptions.relate(self._pods, self._bound_to_nothing, self._node_changed)
+        await self._subscriptions.add(self._nodes, self._node_changed)
+        await self._subscriptions.relate(self._pods, self._bound_to_nothing, self._node_changed)
         await self._reconciler.start()
 
     async def stop(self) -> None:

@@ -8,10 +8,17 @@ remembers, for each dependent, whom it related to when it was last seen:
     a is deleted                                        a is gone      -> s
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
 from podling.kube.informer import Informer
 from podling.kube.meta import Object
+
+log = logging.getLogger(__name__)
+
+SLICE = 200
+"""Objects told of in one go: a few milliseconds' work."""
 
 #: The keys that must hear of the object.
 Relate = Callable[[Object], Iterable[str]]
@@ -42,11 +49,33 @@ class Subscriptions:
     def __init__(self) -> None:
         self._ends: list[Callable[[], None]] = []
 
-    def add(self, informer: Informer, subscriber: Callable[[str], None]) -> None:
-        self._ends.append(informer.subscribe(subscriber))
+    async def add(self, informer: Informer, subscriber: Callable[[str], None]) -> None:
+        """Tell `subscriber` of every change from now on, and first of every object there is.
 
-    def relate(self, informer: Informer, relate: Relate, enqueue: Callable[[str], None]) -> None:
-        self.add(informer, Relation(informer, relate, enqueue))
+        A hundred thousand of them are told in slices, so that others on the loop have their turn;
+        what changes meanwhile is told at once, and perhaps again.
+        """
+        backlog: list[str] = []
+        hear = backlog.append
+
+        def tell(key: str) -> None:
+            hear(key)
+
+        self._ends.append(informer.subscribe(tell))
+        hear = subscriber
+        for start in range(0, len(backlog), SLICE):
+            for key in backlog[start : start + SLICE]:
+                try:
+                    subscriber(key)
+                except Exception:
+                    log.exception("%s: a subscriber failed on %s", informer.source, key)
+            await asyncio.sleep(0)
+
+    async def relate(
+        self, informer: Informer, relate: Relate, enqueue: Callable[[str], None]
+    ) -> None:
+        """Add a `Relation`."""
+        await self.add(informer, Relation(informer, relate, enqueue))
 
     def end(self) -> None:
         for end in self._ends:

@@ -130,9 +130,9 @@ class ReplicaSetController:
 
     async def start(self) -> None:
         enqueue = self._reconciler.enqueue
-        self._subscriptions.add(self._pods, self._observe)
-        self._subscriptions.relate(self._pods, self._interested, enqueue)
-        self._subscriptions.add(self._replica_sets, enqueue)
+        await self._subscriptions.add(self._pods, self._observe)
+        await self._subscriptions.relate(self._pods, self._interested, enqueue)
+        await self._subscriptions.add(self._replica_sets, enqueue)
         await self._reconciler.start()
 
     async def stop(self) -> None:

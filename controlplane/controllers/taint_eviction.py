@@ -61,8 +61,8 @@ class TaintEvictionController:
         self._subscriptions = Subscriptions()
 
     async def start(self) -> None:
-        self._subscriptions.add(self._nodes, self._node_changed)
-        self._subscriptions.add(self._pods, self._pod_changed)
+        await self._subscriptions.add(self._nodes, self._node_changed)
+        await self._subscriptions.add(self._pods, self._pod_changed)
         await self._reconciler.start()
 
     async def stop(self) -> None:
