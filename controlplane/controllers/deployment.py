@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from podling.controlplane.controllers import (
     deployment_status,
+    indexes,
     ownership,
     pod_state,
     revisions,
@@ -12,9 +13,13 @@ from podling.controlplane.controllers import (
 )
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.deployment_status import Progress
-from podling.controlplane.controllers.ownership import CONTROLLER_INDEX, by_controller
+from podling.controlplane.controllers.indexes import (
+    CONTROLLER_INDEX,
+    NAMESPACE_INDEX,
+    by_controller,
+    by_namespace,
+)
 from podling.controlplane.controllers.relations import Subscriptions
-from podling.controlplane.controllers.replicaset import NAMESPACE_INDEX, by_namespace
 from podling.controlplane.controllers.rollout import RECREATE, Scale
 from podling.kube import kinds, label_selectors, meta
 from podling.kube.errors import AlreadyExists, Conflict, NotFound
@@ -143,7 +148,7 @@ class DeploymentController:
 
     async def _claim(self, deployment: Object) -> list[Object]:
         """The ReplicaSets of a Deployment, after adopting and releasing."""
-        candidates = ownership.candidates(self._replica_sets, deployment)
+        candidates = indexes.candidates(self._replica_sets, deployment)
         claims = ownership.claim(deployment, _selector(deployment), candidates)
         mine = list(claims.mine)
         for one in claims.adopt:

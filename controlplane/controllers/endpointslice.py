@@ -9,8 +9,8 @@ from podling.controlplane.controllers import endpoints, names
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.endpoints import Ports
 from podling.controlplane.controllers.expectations import Expectations
+from podling.controlplane.controllers.indexes import NAMESPACE_INDEX, by_namespace
 from podling.controlplane.controllers.relations import Subscriptions
-from podling.controlplane.controllers.replicaset import NAMESPACE_INDEX, by_namespace
 from podling.kube import kinds, meta
 from podling.kube.errors import NotFound
 from podling.kube.meta import Object

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from podling.controlplane.controllers import pod_state, taints
 from podling.controlplane.controllers.context import ControllerContext
+from podling.controlplane.controllers.indexes import NODE_INDEX, by_node
 from podling.controlplane.controllers.relations import Subscriptions
 from podling.kube import conditions, kinds, meta
 from podling.kube.client import STRATEGIC_MERGE_PATCH
@@ -27,15 +28,9 @@ from podling.kube.reconciler import DONE, Reconciler, RequeueAfter, Result
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
-NODE_INDEX = "controllers/node"
 _REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 _SILENT = "Kubelet stopped posting node status."
 _NEVER = "Kubelet never posted node status."
-
-
-def by_node(pod: Object) -> list[str]:
-    """The index NODE_INDEX."""
-    return [pod_state.node_name(pod)]
 
 
 @dataclass(frozen=True, slots=True)

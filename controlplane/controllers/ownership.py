@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from podling.kube import meta
-from podling.kube.informer import Informer
 from podling.kube.label_selectors import LabelSelector
 from podling.kube.meta import Object
 
@@ -42,29 +41,6 @@ def claim(owner: Object, selector: LabelSelector, objects: Iterable[Object]) -> 
         elif selected and not meta.is_deleting(obj) and not meta.is_deleting(owner):
             claims.adopt.append(obj)
     return claims
-
-
-CONTROLLER_INDEX = "controllers/controller"
-
-
-def by_controller(obj: Object) -> list[str]:
-    """The index CONTROLLER_INDEX: by the controller's uid, or with the orphans of a namespace."""
-    controller = meta.controller_of(obj)
-    return [orphans(meta.namespace(obj)) if controller is None else controller.get("uid", "")]
-
-
-def orphans(namespace: str) -> str:
-    """Where in CONTROLLER_INDEX the objects of a namespace are that nobody controls."""
-    return f"orphans in {namespace}"
-
-
-def candidates(informer: Informer, owner: Object) -> list[Object]:
-    """What `claim` need look at: the objects of the owner, and those of nobody."""
-    informer.add_index(CONTROLLER_INDEX, by_controller)
-    return [
-        *informer.by_index(CONTROLLER_INDEX, meta.uid(owner)),
-        *informer.by_index(CONTROLLER_INDEX, orphans(meta.namespace(owner))),
-    ]
 
 
 def adoption_patch(obj: Object, owner: Object) -> Object:

@@ -5,7 +5,7 @@ Source: the Kubernetes document "Pod Lifecycle: garbage collection of Pods".
 
 from podling.controlplane.controllers import pod_state
 from podling.controlplane.controllers.context import ControllerContext
-from podling.controlplane.controllers.node_lifecycle import NODE_INDEX, by_node
+from podling.controlplane.controllers.indexes import NODE_INDEX, by_node
 from podling.controlplane.controllers.relations import Subscriptions
 from podling.kube import kinds, meta
 from podling.kube.errors import Conflict, NotFound

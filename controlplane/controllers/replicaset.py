@@ -5,11 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from podling.controlplane.controllers import batches, names, ownership, pod_ranking, pod_state
+from podling.controlplane.controllers import (
+    batches,
+    indexes,
+    names,
+    ownership,
+    pod_ranking,
+    pod_state,
+)
 from podling.controlplane.controllers.batches import FAILURES, Failure
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.expectations import Expectations
-from podling.controlplane.controllers.ownership import CONTROLLER_INDEX, by_controller
+from podling.controlplane.controllers.indexes import (
+    CONTROLLER_INDEX,
+    NAMESPACE_INDEX,
+    by_controller,
+    by_namespace,
+)
 from podling.controlplane.controllers.relations import Subscriptions
 from podling.kube import conditions, kinds, label_selectors, meta
 from podling.kube.errors import Forbidden, NotFound
@@ -21,12 +33,6 @@ BURST = 500
 """The most pods that are created or deleted in one go."""
 
 REPLICA_FAILURE = "ReplicaFailure"
-NAMESPACE_INDEX = "controllers/namespace"
-
-
-def by_namespace(obj: Object) -> list[str]:
-    """The index NAMESPACE_INDEX."""
-    return [meta.namespace(obj)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,7 @@ class ReplicaSetController:
             self._expectations.forget(key)
             return DONE
         selector = _selector(replica_set)
-        candidates = ownership.candidates(self._pods, replica_set)
+        candidates = indexes.candidates(self._pods, replica_set)
         claims = ownership.claim(replica_set, selector, candidates)
         mine = claims.mine + await self._take_and_give(replica_set, claims)
         failure: Failure | None = None

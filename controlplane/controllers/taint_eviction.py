@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from podling.controlplane.controllers import pod_state, taints
 from podling.controlplane.controllers.context import ControllerContext
-from podling.controlplane.controllers.node_lifecycle import NODE_INDEX, by_node
+from podling.controlplane.controllers.indexes import NODE_INDEX, by_node
 from podling.controlplane.controllers.relations import Subscriptions
 from podling.kube import kinds, meta, timestamps
 from podling.kube.errors import Conflict, NotFound
