@@ -7,6 +7,7 @@ from podling.controlplane.raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from podling.controlplane.raft.progress import Progress, State
 from podling.controlplane.raft.quorum import VoteResult, has_quorum, vote_result
 from podling.controlplane.raft.replication import broadcast_heartbeat
 from podling.controlplane.raft.state import Raft, Role
@@ -119,9 +120,11 @@ def handle_transfer_request(raft: Raft, request: TransferRequest) -> None:
 
 
 def _furthest(raft: Raft) -> int:
-    """The voter to hand over to: one that is heard from, and whose log is the longest."""
-    candidates = [
-        (raft.progress[voter].active, raft.progress[voter].match_index, -voter)
-        for voter in raft.configuration.voters - {raft.id}
-    ]
-    return -max(candidates)[2] if candidates else NONE
+    """The voter to hand over to: one that is reached and heard from, and whose log is longest."""
+    voters = raft.configuration.voters - {raft.id}
+    return max(voters, key=lambda voter: _fitness(raft.progress[voter], voter), default=NONE)
+
+
+def _fitness(progress: Progress, voter: int) -> tuple[bool, bool, int, int]:
+    reached = progress.state is State.REPLICATE
+    return reached, progress.active, progress.match_index, -voter

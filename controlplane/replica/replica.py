@@ -1,17 +1,24 @@
 """A replica: one member of a group that agrees on a sequence of commands."""
 
+import asyncio
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from podling.aiokit.tasks import OnDeath
+from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
+from podling.controlplane.replica.leadership import Leadership, OnLeadership
+from podling.controlplane.replica.reads import Read
+from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.state_machine import StateMachine
-from podling.controlplane.replica.status import ReplicaStatus
-from podling.controlplane.replica.transport import Transport
+from podling.controlplane.replica.status import PeerStatus, ReplicaStatus
+from podling.controlplane.replica.transport import SnapshotRefused, Transport
 from podling.controlplane.wal.disk import Disk
 
-#: Told whether this replica leads, and the term in which it does or no longer does.
-OnLeadership = Callable[[bool, int], None]
+log = logging.getLogger(__name__)
 
 
 class Replica:
@@ -32,6 +39,9 @@ class Replica:
         fatal: OnDeath,
     ) -> None:
         self._config = config
+        self._around = Surroundings(state_machine, disk, transport, dice, fatal)
+        self._leadership = Leadership()
+        self._running: Running | None = None
 
     @property
     def name(self) -> str:
@@ -41,13 +51,33 @@ class Replica:
         """Read back what is on disk, restore the state machine, join the peers.
 
         Returns when this replica takes part; a leader may not be known yet (`leader_known`).
-        Raises DataDirectoryError if the directory is in use, damaged, or another member's.
+        Raises DataDirectoryError if the directory is in use, damaged, or another member's, and
+        TransportError if it cannot listen.
         """
-        raise NotImplementedError
+        self._running = await Running.begin(self._config, self._around, self._flushed)
+        transport = self._around.transport
+        receiver = _PeerEvents(self._config, self._running, transport, self._leadership)
+        try:
+            await transport.start(receiver)
+        except BaseException:
+            running, self._running = self._running, None
+            running.halt()
+            await running.end()
+            raise
+        if len(self._config.members) == 1:
+            receiver.campaign_first()
 
     async def stop(self) -> None:
         """Hand leadership over if this replica has it, then give everything back."""
-        raise NotImplementedError
+        running = self._running
+        if running is None:
+            return
+        await self._hand_over(running)
+        self._running = None
+        running.halt()
+        self._leadership.update(0, leads=False, term=running.node.term)
+        await self._around.transport.stop()
+        await asyncio.shield(running.end())
 
     async def propose(self, command: bytes, *, timeout: float = 5.0) -> object:
         """Replicate `command`; return what applying it returned on this replica.
@@ -57,7 +87,16 @@ class Replica:
         that time. Raises NoLeader, TooManyProposals, ProposalTooLarge or ReplicaStopped (nothing
         was written), or ProposalTimeout (unknown).
         """
-        raise NotImplementedError
+        running = self._take_part()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+        proposal = running.proposals.add(command, future, loop.time() + timeout)
+        running.driver.wake()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            running.proposals.forget(proposal)
+            raise
 
     async def read_index(self, *, timeout: float = 5.0) -> int:
         """Wait until this replica has applied all that was committed when this was called.
@@ -65,10 +104,36 @@ class Replica:
         Reading the state machine right after is linearizable (Raft thesis, section 6.4). Returns
         the index. Raises NoLeader if no leader could confirm itself within `timeout` seconds.
         """
-        raise NotImplementedError
+        running = self._take_part()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        running.reads.add(Read(future, loop.time() + timeout))
+        running.driver.wake()
+        return await future
 
     def status(self) -> ReplicaStatus:
-        raise NotImplementedError
+        """What this replica knows now; raises ReplicaStopped before start and after stop."""
+        running = self._take_part()
+        raft = running.node.raft
+        return ReplicaStatus(
+            name=self.name,
+            member_id=self._config.member_id,
+            cluster_id=self._config.cluster_id,
+            role=raft.role.value,
+            term=raft.term,
+            leader_id=raft.leader,
+            commit_index=raft.log.committed,
+            applied_index=running.driver.applied_index,
+            first_index=raft.log.first_index,
+            last_index=raft.log.last_index,
+            snapshot_index=raft.log.snapshot.index,
+            connected=self._around.transport.connected_peers(),
+            peers={
+                peer: PeerStatus(each.match_index, each.state.value, each.active)
+                for peer, each in raft.progress.items()
+                if peer != raft.id
+            },
+        )
 
     async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:
         """Make another member the leader; `None` picks the one that is furthest.
@@ -76,7 +141,22 @@ class Replica:
         Returns the new leader's id. May be called on any replica. Raises NoLeader if it did not
         happen within `timeout` seconds, ValueError if `to` is not a member.
         """
-        raise NotImplementedError
+        if to is not None and to not in self._config.members:
+            raise ValueError(f"{to:x} is not a member")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        before = await self.leader_known(timeout)
+        while (leader := self._take_part().node.leader) != to:
+            if to is None and leader not in (0, before):
+                break
+            if loop.time() >= deadline:
+                raise NoLeader("leadership was not handed over in time")
+            running = self._take_part()
+            running.node.transfer_leadership(to or self._successor())
+            running.driver.wake()
+            left = deadline - loop.time()
+            await self._leadership.change(min(left, self._config.election_timeout))
+        return leader
 
     def subscribe_leadership(self, callback: OnLeadership) -> Callable[[], None]:
         """Call back whenever this replica begins or ceases to lead; returns the way to end that.
@@ -85,8 +165,88 @@ class Replica:
         has applied everything that was acknowledged before. Called from the event loop; must not
         raise.
         """
-        raise NotImplementedError
+        return self._leadership.subscribe(callback)
 
     async def leader_known(self, timeout: float = 5.0) -> int:
         """Wait until a leader is known and return its id; raises NoLeader after `timeout` s."""
-        raise NotImplementedError
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while not (leader := self._take_part().node.leader):
+            if loop.time() >= deadline:
+                raise NoLeader("no leader is known")
+            await self._leadership.change(deadline - loop.time())
+        return leader
+
+    def _successor(self) -> int:
+        """Whom to hand over to: the furthest of those that are connected; 0 if not leading."""
+        status = self.status()
+        peers = {peer: each for peer, each in status.peers.items() if peer in status.connected}
+        return max(peers, key=lambda peer: (peers[peer].match_index, -peer), default=0)
+
+    def _take_part(self) -> Running:
+        if self._running is None or self._running.driver.stopped:
+            raise ReplicaStopped(f"{self.name} is not running")
+        return self._running
+
+    def _flushed(self) -> None:
+        """After every turn of the driver: tell of what has changed."""
+        running = self._running
+        if running is not None:
+            node = running.node
+            self._leadership.update(node.leader, leads=running.driver.leads, term=node.term)
+
+    async def _hand_over(self, running: Running) -> None:
+        leads = running.node.role is Role.LEADER and not running.driver.stopped
+        if not leads or not self._around.transport.connected_peers():
+            return
+        try:
+            await self.transfer_leadership(timeout=self._config.stop_timeout)
+        except NoLeader:
+            log.warning("%s could not hand leadership over before it stops", self.name)
+
+
+class _PeerEvents:
+    """What the transport reports; implements `transport.Receiver`."""
+
+    def __init__(
+        self, config: ReplicaConfig, running: Running, transport: Transport, leadership: Leadership
+    ) -> None:
+        self._config = config
+        self._running = running
+        self._transport = transport
+        self._leadership = leadership
+
+    def received(self, messages: Sequence[Message]) -> None:
+        self._running.driver.received(messages)
+
+    def connected(self, peer: int) -> None:
+        reachable = self._transport.connected_peers() | {self._config.member_id}
+        if self._leadership.had_leader or 2 * len(reachable) <= len(self._config.members):
+            return
+        # In turn, so that members which start together do not split the vote.
+        rank = sorted(self._config.members).index(self._config.member_id)
+        delay = rank * self._config.heartbeat_interval / 2
+        asyncio.get_running_loop().call_later(delay, self.campaign_first)
+
+    def campaign_first(self) -> None:
+        """A cluster that starts need not wait for a leader it cannot have."""
+        if not self._leadership.had_leader:
+            self._running.node.campaign_now()
+            self._running.driver.wake()
+
+    def unreachable(self, peer: int) -> None:
+        self._running.node.unreachable(peer)
+        self._running.driver.wake()
+
+    def snapshot_sent(self, peer: int, ok: bool) -> None:
+        self._running.node.snapshot_sent(peer, ok)
+        self._running.driver.wake()
+
+    async def snapshot_offered(
+        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
+    ) -> None:
+        if message.term < self._running.node.term:
+            raise SnapshotRefused("it comes from a leader of an earlier term")
+        if message.snapshot.index > self._running.node.raft.log.committed:
+            await self._running.snapshots.receive(message.snapshot, chunks)
+        self._running.driver.received([message])

@@ -6,6 +6,10 @@ from typing import Protocol
 from podling.controlplane.raft.messages import InstallSnapshot, Message
 
 
+class TransportError(Exception):
+    """The transport cannot start, such as when its address is taken."""
+
+
 class Receiver(Protocol):
     """The replica's side: what a transport reports. All are called from the event loop."""
 
@@ -13,7 +17,7 @@ class Receiver(Protocol):
         """Messages from one peer, in the order in which it sent them."""
 
     def connected(self, peer: int) -> None:
-        """Messages can be sent to `peer` now."""
+        """The ways to `peer` and back are open."""
 
     def unreachable(self, peer: int) -> None:
         """Messages to `peer` were lost, or the way to it broke."""
@@ -21,17 +25,27 @@ class Receiver(Protocol):
     async def snapshot_offered(
         self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
     ) -> None:
-        """A peer streams a snapshot file; return when it is safe on disk, raise if refused."""
+        """A peer streams a snapshot file; return when it is safe on disk.
+
+        Raises SnapshotRefused if it is not taken.
+        """
 
     def snapshot_sent(self, peer: int, ok: bool) -> None:
         """A snapshot has been streamed to `peer`, or that failed."""
 
 
+class SnapshotRefused(Exception):
+    """An offered snapshot is not taken; the text says why."""
+
+
 class Transport(Protocol):
-    """Carries messages between members of one cluster. Order is kept; loss is possible."""
+    """Carries messages between members of one cluster.
+
+    Messages from one member to another keep their order and are not repeated. They may be lost.
+    """
 
     async def start(self, receiver: Receiver) -> None:
-        """Listen, and begin to connect to every peer."""
+        """Listen, and begin to connect to every peer. Raises TransportError."""
 
     async def stop(self) -> None:
         """Close every connection; nothing is reported any more."""
@@ -43,4 +57,4 @@ class Transport(Protocol):
         """Stream a snapshot file to `message.to`, ending in `Receiver.snapshot_sent`."""
 
     def connected_peers(self) -> frozenset[int]:
-        """Peers to which messages can be sent now."""
+        """Peers to and from which the ways are open now."""

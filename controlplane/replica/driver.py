@@ -1,0 +1,235 @@
+"""The Ready loop: hand the core what came in, do what it says.
+
+Nothing here waits. Messages, proposals, ticks and finished writes change the core at once and ask
+for a flush; the flush runs once at the end of the event loop's iteration, so that everything that
+came in one iteration goes out, and to disk, in one piece.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from podling.aiokit.tasks import OnDeath
+from podling.controlplane.raft import describe
+from podling.controlplane.raft.messages import (
+    Entry,
+    EntryKind,
+    InstallSnapshot,
+    Message,
+    SnapshotMeta,
+)
+from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
+from podling.controlplane.raft.state import Role
+from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.replica.persister import Persister
+from podling.controlplane.replica.proposals import Proposals, command_of
+from podling.controlplane.replica.reads import Reads
+from podling.controlplane.replica.snapshots import Snapshots
+from podling.controlplane.replica.state_machine import StateMachine
+from podling.controlplane.replica.transport import Transport
+
+log = logging.getLogger(__name__)
+
+READ_RETRY = 0.25
+"""Seconds after which a read that the leader has not answered is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a driver brings together."""
+
+    node: RawNode
+    state_machine: StateMachine
+    persister: Persister
+    snapshots: Snapshots
+    transport: Transport
+    proposals: Proposals
+    reads: Reads
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Whom a driver tells."""
+
+    leader_changed: Callable[[], None]
+    """The role, the term or the leader is another."""
+    applied: Callable[[], None]
+    """Something was applied."""
+    failed: OnDeath
+
+
+class Driver:
+    """One member at work."""
+
+    def __init__(self, name: str, parts: Parts, listeners: Listeners, max_append: int) -> None:
+        self._name = name
+        self._parts = parts
+        self._listeners = listeners
+        self._max_append = max_append
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        self.stopped = False
+        self._request = 0
+        self._refused = False
+        """Proposals were refused; they stand in line until the next tick or leader."""
+        self._seen = (parts.node.role, parts.node.term, parts.node.leader)
+        self.applied_index = parts.node.raft.log.applied
+        self.applied_term = parts.node.raft.log.term(self.applied_index) or 0
+        """Term of the last entry applied."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this member leads and has applied all that was committed before it did."""
+        node = self._parts.node
+        return node.role is Role.LEADER and self.applied_term == node.term
+
+    def wake(self) -> None:
+        """Something happened: flush before the loop's next iteration."""
+        if not self._scheduled and not self.stopped:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def stop(self, error: ReplicaStopped) -> None:
+        """Do nothing more; whoever waits gets `error`, or hears that the outcome is unknown."""
+        self.stopped = True
+        self._parts.proposals.close(error)
+        self._parts.reads.close(error)
+
+    def fail(self, error: BaseException) -> None:
+        """This member cannot go on: its disk failed, its state machine raised, its log is bad."""
+        if self.stopped:
+            return
+        log.critical("%s ends: %s", self._name, error, exc_info=error)
+        self.stop(ReplicaStopped(f"{self._name} has failed: {error}"))
+        self._listeners.failed(self._name, error)
+
+    def tick(self) -> None:
+        if self.stopped:
+            return
+        now = self._loop.time()
+        self._parts.node.tick()
+        self._parts.proposals.expire(now)
+        self._parts.reads.expire(now)
+        if self._parts.reads.asked_before(now - READ_RETRY):
+            self._parts.reads.ask_again()
+        self._refused = False
+        self.wake()
+
+    def received(self, messages: Sequence[Message]) -> None:
+        try:
+            for message in messages:
+                self._parts.node.step(message)
+        except AssertionError as error:
+            self.fail(error)
+        self.wake()
+
+    def persisted(self, readies: Sequence[Ready]) -> None:
+        """These are on disk; say what depended on it."""
+        if self.stopped:
+            return
+        self._parts.node.persisted(readies[-1].number)
+        for ready in readies:
+            self._parts.transport.send(ready.messages_after_persist)
+        self.wake()
+
+    def snapshot_saved(self, snapshot: SnapshotMeta, compact_to: int) -> None:
+        self._parts.node.snapshot_saved(snapshot, compact_to)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self.stopped:
+            return
+        try:
+            self._hand_over()
+            ready = self._parts.node.ready()
+            if ready is not None:
+                self._carry_out(ready)
+            self._note_leader()
+        except Exception as error:  # noqa: BLE001 - whatever it is, this member cannot go on
+            self.fail(error)
+
+    def _hand_over(self) -> None:
+        """Give the core the proposals and reads that stand in line."""
+        proposals, reads = self._parts.proposals, self._parts.reads
+        while proposals.waiting and not self._refused:
+            self._request += 1
+            batch = proposals.take(self._max_append)
+            try:
+                to = self._parts.node.propose([each.data for each in batch], self._request)
+            except ProposalRefused:
+                proposals.put_back(batch)
+                self._refused = True
+            else:
+                proposals.handed_over(batch, to.term, 0 if to.first_index else self._request)
+        request = reads.next_request(self._loop.time())
+        if request and not self._parts.node.read_index(request):
+            reads.ask_again()
+
+    def _carry_out(self, ready: Ready) -> None:
+        """What the package `raft` asks of its driver, in that order."""
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s", self._name, describe.ready(ready))
+        self._send(ready.messages)
+        if ready.snapshot is not None:
+            self._install(ready.snapshot)
+        if ready.must_persist or ready.messages_after_persist:
+            self._parts.persister.add(ready)
+        for entry in ready.committed:
+            self._apply(entry)
+        self._parts.node.advance(ready)
+        for request in ready.refused:
+            self._parts.proposals.refused(request)
+            self._refused = True
+        for request, index in ready.reads:
+            self._parts.reads.answered(request, index, self.applied_index)
+        if ready.committed:
+            self._parts.reads.applied(self.applied_index)
+            self._listeners.applied()
+            # There may be more to apply than one Ready hands out.
+            self.wake()
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        self._parts.transport.send([m for m in messages if not isinstance(m, InstallSnapshot)])
+        for message in messages:
+            if isinstance(message, InstallSnapshot):
+                chunks = self._parts.snapshots.read(message)
+                self._parts.transport.send_snapshot(message, chunks)
+
+    def _install(self, snapshot: SnapshotMeta) -> None:
+        log.info("%s takes over the snapshot at entry %d", self._name, snapshot.index)
+        self._parts.state_machine.restore(self._parts.snapshots.state(snapshot))
+        self._enter_term(snapshot.term)
+        self._parts.proposals.outcome_unknown("a snapshot has replaced the log; it may be in it")
+        self.applied_index = snapshot.index
+        self._parts.reads.applied(self.applied_index)
+
+    def _apply(self, entry: Entry) -> None:
+        if entry.term != self.applied_term:
+            self._enter_term(entry.term)
+            self._parts.proposals.entered_term(entry.term)
+        if entry.kind is EntryKind.COMMAND:
+            command = command_of(entry.data)
+            result = self._parts.state_machine.apply(entry.index, entry.term, command)
+            self._parts.proposals.applied(entry.data, result)
+        elif entry.kind is not EntryKind.NOOP:
+            raise ValueError(f"entry {entry.index} is a {entry.kind.name}, which is not known here")
+        self.applied_index = entry.index
+
+    def _enter_term(self, term: int) -> None:
+        self.applied_term = term
+
+    def _note_leader(self) -> None:
+        node = self._parts.node
+        seen = (node.role, node.term, node.leader)
+        if seen != self._seen:
+            before, self._seen = self._seen, seen
+            if before[1:] != seen[1:]:
+                log.info(
+                    "%s is %s in term %d, leader %x", self._name, seen[0].value, seen[1], seen[2]
+                )
+                # What was asked of the leader before will not be answered.
+                self._parts.reads.ask_again()
+                self._refused = False
+                self.wake()
+        self._listeners.leader_changed()

@@ -1,0 +1,223 @@
+"""The way from this member to one peer: a stream that is opened again whenever it breaks."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+from podling.aiokit.backoff import Backoff
+from podling.aiokit.tasks import TaskSet
+from podling.controlplane.raft.messages import AppendRequest, InstallSnapshot, Message
+from podling.controlplane.raftpb import peer_pb2 as pb
+from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
+from podling.controlplane.replica import wire
+from podling.controlplane.replica.config import Member
+from podling.controlplane.replica.peer_security import Gate, PeerTls
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUED_MESSAGES = 4096
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
+"""Entries in one batch, unless a single message has more."""
+CONNECT_TIMEOUT = 2.0
+"""Seconds until an attempt is given up."""
+SNAPSHOT_PROGRESS_TIMEOUT = 20.0
+"""Seconds that a piece of a snapshot may take."""
+CHANNEL_OPTIONS = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # A peer whose machine is gone is noticed although it never says so.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvents:
+    """Whom to tell; each gets the peer's id."""
+
+    opened: Callable[[int], None]
+    lost: Callable[[int], None]
+    """Messages were dropped, or the stream broke."""
+
+
+class PeerLink:
+    """Sends to one peer, in order, many messages at a time."""
+
+    def __init__(
+        self,
+        peer: int,
+        member: Member,
+        gate: Gate,
+        tls: PeerTls | None,
+        events: LinkEvents,
+        dice: random.Random,
+    ) -> None:
+        self._peer = peer
+        self._member = member
+        self._gate = gate
+        self._tls = tls
+        self._events = events
+        self._backoff = Backoff(first=0.05, cap=1.0, dice=dice)
+        self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._complaint = ""
+        self.open = False
+
+    def send(self, message: Message) -> None:
+        """Queue a message, or drop it and say so."""
+        size = _size(message)
+        full = len(self._queue) >= MAX_QUEUED_MESSAGES
+        if full or (self._queue and self._queued_bytes + size > MAX_QUEUED_BYTES):
+            self._events.lost(self._peer)
+            return
+        self._queue.append(message)
+        self._queued_bytes += size
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """The peer is known to be there: do not wait to connect."""
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Connect, send, connect again; for ever."""
+        while True:
+            try:
+                reason = await self._session()
+            except (grpc.aio.AioRpcError, wire.UnknownMessage, TimeoutError) as error:
+                reason = _reason(error)
+            self._broken(reason)
+            await self._pause()
+
+    async def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> bool:
+        """Stream a snapshot file on a call of its own; whether the peer has it."""
+        try:
+            async with self._channel() as channel:
+                call = PeerStub(channel).Snapshot(metadata=self._gate.call_metadata(self._peer))
+                await _write(call, pb.SnapshotPiece(message=wire.encode(message)))
+                async for data in chunks:
+                    await _write(call, pb.SnapshotPiece(data=data))
+                async with asyncio.timeout(SNAPSHOT_PROGRESS_TIMEOUT):
+                    await call.done_writing()
+                    await call
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError) as error:
+            log.warning(
+                "snapshot at %d not sent to %s: %s",
+                message.snapshot.index,
+                self._member.name,
+                _reason(error),
+            )
+            return False
+        return True
+
+    def _channel(self) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self._member.address, CHANNEL_OPTIONS)
+        name = ("grpc.ssl_target_name_override", self._member.name)
+        credentials = self._tls.channel_credentials()
+        return grpc.aio.secure_channel(self._member.address, credentials, (*CHANNEL_OPTIONS, name))
+
+    async def _session(self) -> str:
+        """One stream, from its opening until it ends or breaks; returns why."""
+        async with self._channel() as channel, TaskSet(f"peer-{self._member.name}") as tasks:
+            call = PeerStub(channel).Messages(metadata=self._gate.call_metadata(self._peer))
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await call.initial_metadata()
+                if call.done():
+                    await call.read()
+            self._opened()
+            ended = tasks.spawn(_until_end(call), name="end")
+            return await self._write_until(call, ended)
+
+    async def _write_until(
+        self,
+        call: "grpc.aio.StreamStreamCall[pb.Batch, pb.Empty]",
+        ended: "asyncio.Task[str]",
+    ) -> str:
+        ended.add_done_callback(lambda _: self._wake.set())
+        while not ended.done():
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                await call.write(wire.encode_batch(self._next_batch()))
+            except asyncio.InvalidStateError:
+                break
+        return await ended
+
+    def _next_batch(self) -> list[Message]:
+        batch: list[Message] = []
+        size = 0
+        while self._queue and (not batch or size + _size(self._queue[0]) <= BATCH_BYTES):
+            message = self._queue.popleft()
+            size += _size(message)
+            batch.append(message)
+        self._queued_bytes -= size
+        return batch
+
+    def _opened(self) -> None:
+        log.info("connected to %s at %s", self._member.name, self._member.address)
+        self._backoff.reset()
+        self._complaint = ""
+        self.open = True
+        self._events.opened(self._peer)
+
+    def _broken(self, reason: str) -> None:
+        # Said once, not at every attempt.
+        if reason != self._complaint:
+            log.warning("no way to %s at %s: %s", self._member.name, self._member.address, reason)
+            self._complaint = reason
+        self.open = False
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._events.lost(self._peer)
+
+    async def _pause(self) -> None:
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(self._backoff.next()):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+
+async def _until_end(call: "grpc.aio.StreamStreamCall[pb.Batch, pb.Empty]") -> str:
+    """Wait until the stream ends or breaks; return why."""
+    try:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return _reason(error)
+    return "the peer ended the stream"
+
+
+async def _write(
+    call: "grpc.aio.StreamUnaryCall[pb.SnapshotPiece, pb.Empty]", piece: pb.SnapshotPiece
+) -> None:
+    async with asyncio.timeout(SNAPSHOT_PROGRESS_TIMEOUT):
+        await call.write(piece)
+
+
+def _size(message: Message) -> int:
+    """Bytes of a message, roughly; only append messages are large."""
+    if isinstance(message, AppendRequest):
+        return 64 + sum(entry.size for entry in message.entries)
+    return 64
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details()}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,126 @@
+"""Snapshots of one replica: when to make one, how to send one, how to take one.
+
+Files are written and read by a worker of their own, so that the log's syncs do not wait for them;
+the state machine's state is drawn from a piece at a time, and the event loop runs in between.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+from podling.controlplane.raft.messages import InstallSnapshot, SnapshotMeta
+from podling.controlplane.replica.state_machine import StateMachine
+from podling.controlplane.replica.transport import SnapshotRefused
+from podling.controlplane.wal import snapshot_file
+from podling.controlplane.wal.data_dir import DataDir
+from podling.controlplane.wal.disk import Worker
+from podling.controlplane.wal.errors import DataDirectoryError
+from podling.controlplane.wal.snapshot_file import SnapshotPart
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Snapshots:
+    """The snapshot files in one data directory, and who is at work on them."""
+
+    def __init__(self, data_dir: DataDir, worker: Worker) -> None:
+        self._data_dir = data_dir
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._receiving = False
+        self.saving = False
+        """Whether whoever calls `save` is at it."""
+
+    async def save(self, snapshot: SnapshotMeta, state_machine: StateMachine) -> int:
+        """Write the state as of now; return the entry up to which older snapshots reach.
+
+        That is where the log must still begin. Raises OSError.
+        """
+        cluster_id = self._data_dir.identity.cluster_id
+        pieces = snapshot_file.encode(cluster_id, snapshot, _begun(state_machine.snapshot()))
+        part = self._part(snapshot)
+        try:
+            for data in pieces:
+                await self._run(lambda data=data: part.write(data))  # type: ignore[misc]
+            await self._run(lambda: part.finish(cluster_id))
+        except BaseException:
+            await self._run(part.abandon)
+            raise
+        log.info("saved a snapshot at entry %d", snapshot.index)
+        return await self._run(self._data_dir.remove_old_snapshots)
+
+    async def receive(self, snapshot: SnapshotMeta, chunks: AsyncIterator[bytes]) -> None:
+        """Write what a leader streams to a file; raises SnapshotRefused."""
+        if self._receiving:
+            raise SnapshotRefused("another snapshot is being received")
+        self._receiving = True
+        part = self._part(snapshot)
+        try:
+            async for data in chunks:
+                await self._run(lambda data=data: part.write(data))  # type: ignore[misc]
+            await self._run(lambda: part.finish(self._data_dir.identity.cluster_id))
+        except DataDirectoryError as error:
+            await self._run(part.abandon)
+            raise SnapshotRefused(str(error)) from error
+        except BaseException:
+            await self._run(part.abandon)
+            raise
+        finally:
+            self._receiving = False
+        log.info("received a snapshot at entry %d", snapshot.index)
+
+    async def read(self, message: InstallSnapshot) -> AsyncIterator[bytes]:
+        """The bytes of a snapshot file, as they are on disk."""
+        path = self.path(message.snapshot)
+        chunks = await self._run(
+            lambda: self._data_dir.disk.read_chunks(path, snapshot_file.READ_BYTES)
+        )
+        while (data := await self._run(lambda: next(chunks, b""))) != b"":
+            yield data
+
+    def state(self, snapshot: SnapshotMeta) -> Iterator[bytes]:
+        """The pieces of state in a snapshot file; raises Damaged."""
+        disk, cluster_id = self._data_dir.disk, self._data_dir.identity.cluster_id
+        return snapshot_file.read_state(disk, self.path(snapshot), cluster_id)
+
+    def path(self, snapshot: SnapshotMeta) -> Path:
+        return snapshot_file.path_of(self._data_dir.snapshots_path, snapshot)
+
+    def _part(self, snapshot: SnapshotMeta) -> SnapshotPart:
+        return SnapshotPart(self._data_dir.disk, self._data_dir.snapshots_path, snapshot)
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        return await run_job(self._worker, job, self._loop)
+
+
+def _begun(state: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces, the first of them drawn now: a generator does nothing before that."""
+    first = list(islice(state, 1))
+    return chain(first, state)
+
+
+async def run_job(worker: Worker, job: Callable[[], T], loop: asyncio.AbstractEventLoop) -> T:
+    """Run `job` on the worker and wait for its result; raises what it raises."""
+    done: asyncio.Future[None] = loop.create_future()
+    results: list[T] = []
+
+    def settle(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def done_elsewhere(error: BaseException | None) -> None:
+        loop.call_soon_threadsafe(settle, error)
+
+    worker.submit(lambda: results.append(job()), done_elsewhere)
+    # A job that has begun cannot be called back: whoever is cancelled still waits for it.
+    await asyncio.shield(done)
+    return results[0]

@@ -1,0 +1,130 @@
+"""Three replicas in one process, over a network in memory or over gRPC with mutual TLS."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.replica import Replica
+from podling.controlplane.replica.transport import Transport
+from podling.controlplane.wal.disk import Disk, OsDisk
+from podling.simulate.network import MemoryNetwork
+from tests.controlplane.replica.ledger import Ledger
+
+#: Makes the transport of a replica with this configuration.
+MakeTransport = Callable[[ReplicaConfig], Transport]
+
+
+@dataclass
+class Group:
+    """Members 1 to `size`, started and stopped one by one."""
+
+    folder: Path
+    make_transport: MakeTransport
+    members: dict[int, Member]
+    settings: dict[str, float] = field(default_factory=dict)
+    disks: dict[int, Disk] = field(default_factory=dict)
+    replicas: dict[int, Replica] = field(default_factory=dict)
+    ledgers: dict[int, Ledger] = field(default_factory=dict)
+    failures: list[tuple[str, BaseException]] = field(default_factory=list)
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def config(self, number: int) -> ReplicaConfig:
+        config = ReplicaConfig(
+            name=self.members[number].name,
+            member_id=number,
+            cluster_id=0xC1,
+            members=self.members,
+            data_dir=self.folder / self.members[number].name,
+            heartbeat_interval=0.02,
+            election_timeout=0.2,
+        )
+        return replace(config, **self.settings)  # type: ignore[arg-type]
+
+    async def start(self, *numbers: int) -> None:
+        for number in numbers or self.members:
+            config = self.config(number)
+            self.ledgers[number] = Ledger()
+            replica = Replica(
+                config,
+                self.ledgers[number],
+                disk=self.disks.get(number, OsDisk()),
+                transport=self.make_transport(config),
+                dice=random.Random(self.dice.random()),
+                fatal=lambda name, error: self.failures.append((name, error)),
+            )
+            await replica.start()
+            self.replicas[number] = replica
+
+    async def stop(self, *numbers: int) -> None:
+        for number in numbers or tuple(self.replicas):
+            await self.replicas.pop(number).stop()
+
+    async def leader(self) -> Replica:
+        """The one that leads and that all running members agree on."""
+        return self.replicas[await self.leader_id()]
+
+    async def leader_id(self) -> int:
+        found = 0
+
+        def agreed() -> bool:
+            nonlocal found
+            seen = {replica.status().leader_id for replica in self.replicas.values()}
+            found = max(seen)
+            return len(seen) == 1 and found in self.replicas
+
+        await until(agreed, "all agree on a leader", self.describe)
+        return found
+
+    async def followers(self) -> list[Replica]:
+        leader = await self.leader()
+        return [replica for replica in self.replicas.values() if replica is not leader]
+
+    async def equal(self) -> list[bytes]:
+        """Wait until all running members have applied the same; return it."""
+
+        def same() -> bool:
+            applied = {replica.status().applied_index for replica in self.replicas.values()}
+            lasts = {replica.status().last_index for replica in self.replicas.values()}
+            return len(applied | lasts) == 1
+
+        await until(same, "all have applied everything", self.describe)
+        ledgers = [self.ledgers[number].commands for number in self.replicas]
+        assert all(ledger == ledgers[0] for ledger in ledgers)
+        return ledgers[0]
+
+    def describe(self) -> str:
+        return "\n".join(str(replica.status()) for replica in self.replicas.values())
+
+
+async def until(
+    condition: Callable[[], bool], what: str, describe: Callable[[], str] = str, seconds: float = 10
+) -> None:
+    """Wait for a condition, or fail saying what was waited for."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - a condition of any kind
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds} s: {what}\n{describe()}") from None
+
+
+@asynccontextmanager
+async def memory_group(
+    folder: Path, size: int = 3, **settings: float
+) -> AsyncIterator[tuple[Group, MemoryNetwork]]:
+    """A group on a network in memory, started; stopped at the end."""
+    network = MemoryNetwork(random.Random(1))
+    members = {number: Member(f"replica-{number}", "") for number in range(1, size + 1)}
+    group = Group(
+        folder, lambda config: network.transport(config.member_id), members, dict(settings)
+    )
+    await group.start()
+    try:
+        yield group, network
+    finally:
+        network.heal()
+        await group.stop()
