@@ -86,6 +86,8 @@ class ClientSide(_Side):
         self._dials = dials
         self._ended_callback = ended
         self._dial: asyncio.Task[None] | None = None
+        self._early = bytearray()
+        """What came before an endpoint was there: uvloop may read once in spite of the pause."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -93,6 +95,19 @@ class ClientSide(_Side):
         self.transport.pause_reading()
         client = transport.get_extra_info("peername")[0]
         self._dial = self._dials.spawn(self._connect(client), name="dial")
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is None and self.transport is not None:
+            self._early += data
+            self.transport.pause_reading()
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> bool:
+        if self.peer is None:
+            self._ended = True
+            return True
+        return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._dial is not None:
@@ -127,6 +142,15 @@ class ClientSide(_Side):
             if upstream.transport is not None:
                 upstream.transport.abort()
             return True
-        self.peer = upstream
-        self.transport.resume_reading()
+        self._join(upstream)
         return True
+
+    def _join(self, upstream: _Side) -> None:
+        self.peer = upstream
+        assert self.transport is not None
+        if upstream.transport is not None:
+            upstream.transport.write(bytes(self._early))
+            if self._ended:
+                upstream.transport.write_eof()
+        self._early.clear()
+        self.transport.resume_reading()

@@ -117,6 +117,19 @@ async def test_half_a_connection_may_end_before_the_other(
         await close(writer)
 
 
+async def test_what_a_client_sends_at_once_is_never_lost(
+    listeners: Listeners, backends: list[Backend], frontend: Frontend
+) -> None:
+    await listeners.apply(table(frontend, refused(), backends[0].endpoint))
+    for _ in range(200):
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_connection(*frontend)
+            writer.write(b"hello")
+            writer.write_eof()
+            assert await reader.read() == b"a\nhellobye"
+            await close(writer)
+
+
 async def test_a_slow_reader_loses_nothing(
     listeners: Listeners, backends: list[Backend], frontend: Frontend
 ) -> None:
