@@ -12,7 +12,7 @@ from typing import Protocol
 
 from podling.controlplane.apiserver import authz, routes, storage_errors
 from podling.controlplane.apiserver.authz import Authorizer
-from podling.controlplane.apiserver.in_flight import InFlight
+from podling.controlplane.apiserver.in_flight import READING, InFlight
 from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse, json_response
 from podling.controlplane.apiserver.rest_logs import RestLogs
 from podling.controlplane.apiserver.rest_objects import Asked, RestObjects
@@ -24,6 +24,9 @@ from podling.kube.errors import ApiError
 from podling.kube.kinds import POD
 
 log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 60.0
+"""Until an answer must have begun (upstream's --request-timeout)."""
 
 
 class Paths(Protocol):
@@ -90,7 +93,11 @@ class RestFace:
         if not route.is_resource:
             return await self._paths.handle(request, route)
         with self._in_flight.admitted(route.verb):
-            return await self._resource(request, route)
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    return await self._resource(request, route)
+            except TimeoutError:
+                raise _too_late(route.verb) from None
 
     def authorize(self, request: ApiRequest, route: Route) -> None:
         """Raises errors.Forbidden. For faces that answer without `handle`."""
@@ -114,3 +121,10 @@ def error_response(error: ApiError) -> ApiResponse:
     """The Status, with the headers that clients act on."""
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return json_response(error.to_status(), error.code, headers)
+
+
+def _too_late(verb: str) -> ApiError:
+    text = f"request did not complete within {REQUEST_SECONDS:g} s"
+    if verb in READING:
+        return errors.Timeout(text, retry_after=1)
+    return errors.Timeout(f"{text}; its outcome is unknown, it may have happened or may still")

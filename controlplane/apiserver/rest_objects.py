@@ -8,6 +8,7 @@ import orjson
 
 from podling.aiokit.clock import WallClock
 from podling.controlplane.apiserver import bodies, encoded, negotiation, patching, rendering
+from podling.controlplane.apiserver.collection_deletion import delete_all
 from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse, Sink, json_response
 from podling.controlplane.apiserver.object_lists import ObjectLists
 from podling.controlplane.apiserver.registry import Call, Change, Deleted, Registry
@@ -186,22 +187,13 @@ class RestObjects:
         return self.written(asked, deleted.obj, call)
 
     async def delete_collection(self, asked: Asked) -> ApiResponse:
-        """Delete what a list shows, one by one; what goes meanwhile is no error."""
+        """Delete what a list shows, and show what became of it."""
         options = self._delete_options(asked)
         call = self._registry.call(asked.request.user, WriteOptions(dry_run=options.dry_run))
         page = await self._lists.page(
             asked.kind, asked.namespace, list_options(asked.request.query)
         )
-        shown: list[Object] = []
-        for entry in page.entries:
-            obj = entry.decode()
-            try:
-                deleted = await self._registry.delete(
-                    asked.kind, meta.namespace(obj), meta.name(obj), options, call
-                )
-                shown.append(deleted.obj)
-            except errors.NotFound:
-                continue
+        shown = await delete_all(self._registry, asked.kind, page.entries, options, call)
         kind = asked.kind
         metadata = {"resourceVersion": str(page.revision)}
         return json_response(
@@ -228,9 +220,7 @@ class RestObjects:
         value = rendering.render_object(asked.form, orjson.dumps(obj))
         return _respond(asked, value, status=status, warnings=call.warnings)
 
-    def _accept(
-        self, kind: Kind, obj: Object, call: Call, duplicates: Sequence[str]
-    ) -> None:
+    def _accept(self, kind: Kind, obj: Object, call: Call, duplicates: Sequence[str]) -> None:
         _check_kind(kind, obj)
         found = accept(kind, obj, validation=call.options.field_validation, duplicates=duplicates)
         call.warnings += [text for text in found if text not in call.warnings]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from podling.controlplane.apiserver.storage import Unavailable, WriteResult
 from podling.kube.meta import Object
 from tests.controlplane.apiserver.api import CONFIG_MAPS, PODS, Api, config_map, pod
 
@@ -178,3 +179,23 @@ async def test_a_namespace_waits_for_its_finalizer(api: Api) -> None:
 async def test_some_namespaces_may_not_be_deleted(api: Api, name: str) -> None:
     reply = await api.delete(f"/api/v1/namespaces/{name}")
     assert (reply.status, reply.json["reason"]) == (403, "Forbidden")
+
+
+async def test_a_collection_that_fails_halfway_says_so(api: Api) -> None:
+    for number in range(20):
+        await api.create(CONFIG_MAPS, config_map(f"a{number:02}"))
+    await api.reached()
+    real, calls = api.storage.delete, [0]
+
+    async def delete(key: bytes, *, expected_revision: int) -> WriteResult:
+        calls[0] += 1
+        if calls[0] == 10:
+            raise Unavailable("lost the leader")
+        return await real(key, expected_revision=expected_revision)
+
+    api.storage.delete = delete  # type: ignore[method-assign]
+    reply = await api.delete(CONFIG_MAPS)
+    assert (reply.status, reply.json["reason"]) == (503, "ServiceUnavailable")
+    again = await api.delete(CONFIG_MAPS)
+    assert again.status == 200
+    assert (await api.get(CONFIG_MAPS)).json["items"] == []
