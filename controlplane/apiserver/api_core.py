@@ -35,7 +35,7 @@ from podling.controlplane.apiserver.registry import Collaborators, Registry
 from podling.controlplane.apiserver.rest_face import RestFace
 from podling.controlplane.apiserver.rest_logs import NodeLogs, RestLogs
 from podling.controlplane.apiserver.rest_objects import RestObjects
-from podling.controlplane.apiserver.rest_paths import RestPaths
+from podling.controlplane.apiserver.rest_paths import RestPaths, State
 from podling.controlplane.apiserver.rest_subresources import RestSubresources
 from podling.controlplane.apiserver.service_addresses import (
     Claims,
@@ -92,6 +92,8 @@ class World:
     node_logs: NodeLogs
     on_death: OnDeath
     """Told when a task dies that the server cannot do without."""
+    state: State = dict
+    """What else the process has to tell at /debug/state."""
 
 
 class ApiCore:
@@ -198,6 +200,7 @@ class ApiCore:
             OpenApi(kinds.BUILT_IN, "v1.37.0"),
             self.checks,
             self._metrics_text,
+            world.state,
             self._config.podling_version,
         )
         return RestFace(

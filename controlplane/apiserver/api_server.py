@@ -13,6 +13,7 @@ from podling.aiokit.tasks import OnDeath
 from podling.controlplane.apiserver.api_core import ApiCore, ApiCoreConfig, World
 from podling.controlplane.apiserver.http_server import HttpServer, HttpServerConfig
 from podling.controlplane.apiserver.kubelet_logs import KubeletClientFiles, KubeletLogs
+from podling.controlplane.apiserver.rest_paths import State
 from podling.controlplane.apiserver.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Surroundings:
     dice: Random
     metrics: CollectorRegistry
     on_death: OnDeath
+    state: State = dict
+    """What else the process has to tell at /debug/state."""
 
 
 class ApiServer:
@@ -59,6 +62,7 @@ class ApiServer:
             surroundings.metrics,
             self._logs,
             surroundings.on_death,
+            surroundings.state,
         )
         self.core = ApiCore(config.core, storage, world)
         self.http = HttpServer(config.http, self.core.face.handle)

@@ -1,8 +1,9 @@
 """Paths that are no resources: health, version, discovery, OpenAPI, metrics.
 
-/livez     the process answers
-/readyz    it can serve: the cache is filled and it is not stopping (also /healthz)
-/version   what version of Kubernetes this is compatible with
+/livez        the process answers
+/readyz       it can serve: the cache is filled and it is not stopping (also /healthz)
+/debug/state  what the process knows of itself, for administrators
+/version      what version of Kubernetes this is compatible with
 """
 
 import platform
@@ -22,6 +23,8 @@ METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 #: Name -> why it fails; "" if it does not.
 Checks = Callable[[], Mapping[str, str]]
+#: Component -> its state, as JSON allows it.
+State = Callable[[], Mapping[str, object]]
 
 
 class RestPaths:
@@ -33,12 +36,14 @@ class RestPaths:
         openapi: OpenApi,
         ready: Checks,
         metrics: Callable[[], bytes],
+        state: State,
         podling_version: str,
     ) -> None:
         self._discovery = discovery
         self._openapi = openapi
         self._ready = ready
         self._metrics = metrics
+        self._state = state
         self._version = version_info(podling_version)
 
     async def handle(self, request: ApiRequest, route: Route) -> ApiResponse:
@@ -52,6 +57,8 @@ class RestPaths:
                 return self._health(root.strip("/"), is_true(request.query.get("verbose")))
             case "/version":
                 return ApiResponse(200, orjson.dumps(self._version, option=orjson.OPT_INDENT_2))
+            case "/debug" if route.path.rstrip("/") == "/debug/state":
+                return ApiResponse(200, orjson.dumps(self._state(), option=orjson.OPT_INDENT_2))
             case "/metrics":
                 return ApiResponse(200, self._metrics(), content_type=METRICS_TEXT)
         document = self._discovery.answer(route.path, request.header("accept"))

@@ -13,9 +13,13 @@ from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
 from podling.controlplane.apiserver.authn import AUTHENTICATED, User
 from podling.controlplane.apiserver.bootstrap import Endpoint
+from podling.controlplane.apiserver.grpc_server import (
+    ClusterReport,
+    GrpcServer,
+    GrpcServerConfig,
+)
 from podling.controlplane.apiserver.http_server import HttpServerConfig, TlsFiles
 from podling.controlplane.apiserver.kubelet_logs import KubeletClientFiles
-from podling.controlplane.apiserver.storage import Storage
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import Member, ReplicaConfig
@@ -28,7 +32,7 @@ from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
 from podling.kube.leader_election import LeaderElectionConfig, LeaderElector
-from podling.launcher import credentials
+from podling.launcher import cluster_report, credentials
 from podling.launcher.cluster_file import Cluster, ReplicaEntry
 from podling.launcher.embedded_storage import EmbeddedStorage
 from podling.launcher.inprocess_transport import InProcessTransport
@@ -44,9 +48,10 @@ async def serve(layout: Layout, cluster: Cluster, name: str, listener: int | Non
     stop = Stop()
     entry = cluster.replica(name)
     store = _store(layout, cluster, entry, stop)
-    server = _api_server(layout, cluster, entry, listener, EmbeddedStorage(store.store), stop)
+    server = _api_server(layout, cluster, entry, listener, store, stop)
+    programs = _grpc_server(layout, cluster, entry, server, store)
     managers = Managers(layout, cluster, name, server, stop)
-    return await components.run([store, server, *managers.components()], stop)
+    return await components.run([store, server, programs, *managers.components()], stop)
 
 
 def _store(layout: Layout, cluster: Cluster, entry: ReplicaEntry, stop: Stop) -> StoreServer:
@@ -86,10 +91,9 @@ def _api_server(
     cluster: Cluster,
     entry: ReplicaEntry,
     listener: int | None,
-    storage: Storage,
+    store: StoreServer,
     stop: Stop,
 ) -> ApiServer:
-    ca = str(layout.certificate("ca"))
     toleration = round(PROFILES[cluster.timings].default_toleration)
     config = ApiServerConfig(
         core=ApiCoreConfig(
@@ -100,7 +104,7 @@ def _api_server(
             unreachable_toleration_seconds=toleration,
         ),
         http=HttpServerConfig(
-            tls=TlsFiles(str(layout.certificate(entry.name)), str(layout.key(entry.name)), ca),
+            tls=_tls_files(layout, entry),
             address=entry.address,
             port=entry.api_port,
             listener_fd=listener,
@@ -108,13 +112,40 @@ def _api_server(
         kubelet_client=KubeletClientFiles(
             str(layout.certificate(credentials.KUBELET_CLIENT)),
             str(layout.key(credentials.KUBELET_CLIENT)),
-            ca,
+            str(layout.certificate("ca")),
         ),
     )
     surroundings = Surroundings(
-        system_wall_clock, ids.random_uuid, ids.system_dice(), CollectorRegistry(), stop.fail
+        system_wall_clock,
+        ids.random_uuid,
+        ids.system_dice(),
+        CollectorRegistry(),
+        stop.fail,
+        lambda: cluster_report.state(store.replica.status()),
     )
-    return ApiServer(config, storage, surroundings)
+    return ApiServer(config, EmbeddedStorage(store.store), surroundings)
+
+
+def _grpc_server(
+    layout: Layout, cluster: Cluster, entry: ReplicaEntry, server: ApiServer, store: StoreServer
+) -> GrpcServer:
+    async def report() -> ClusterReport:
+        return cluster_report.cluster_report(cluster, store.replica.status())
+
+    config = GrpcServerConfig(
+        address=f"{entry.address}:{entry.grpc_port}",
+        tls=_tls_files(layout, entry),
+        podling_version=__version__,
+    )
+    return GrpcServer(config, server.core, report)
+
+
+def _tls_files(layout: Layout, entry: ReplicaEntry) -> TlsFiles:
+    return TlsFiles(
+        certificate=str(layout.certificate(entry.name)),
+        key=str(layout.key(entry.name)),
+        client_ca=str(layout.certificate("ca")),
+    )
 
 
 class Managers:

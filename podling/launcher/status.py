@@ -14,8 +14,8 @@ from podling.launcher.cluster_file import Cluster, NodeEntry, ReplicaEntry, laun
 from podling.launcher.layout import Layout
 
 ASK_SECONDS = 1.0
-REPLICA_STATE_PATH = "/debug/replica"
-"""Served by every API server to administrators: the state of the store's replica beside it."""
+STATE_PATH = "/debug/state"
+"""Served by every API server to administrators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,10 @@ def _replica(layout: Layout, probe: ApiProbe, replica: ReplicaEntry) -> ReplicaS
     if pid is None:
         return ReplicaState(replica.name, "down", None, None, None, None)
     try:
-        state = probe.get_json(replica.address, replica.api_port, REPLICA_STATE_PATH, ASK_SECONDS)
+        told = probe.get_json(replica.address, replica.api_port, STATE_PATH, ASK_SECONDS)
     except ProbeError:
         return ReplicaState(replica.name, "silent", None, None, None, pid)
+    state = told["replica"]
     numbers = (state["term"], state["commit_index"], state["applied_index"])
     return ReplicaState(replica.name, state["role"], *numbers, pid)
 
