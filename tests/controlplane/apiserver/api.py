@@ -16,6 +16,7 @@ from podling.controlplane.apiserver.authn import AUTHENTICATED, MASTERS, User
 from podling.controlplane.apiserver.bootstrap import Endpoint
 from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse
 from podling.controlplane.apiserver.rest_logs import LogStream, NodeAddress
+from podling.controlplane.apiserver.storage import Storage
 from podling.kube.meta import Object
 from podling.simulate.memory_storage import MemoryStorage
 
@@ -149,6 +150,7 @@ class Api:
     def __init__(self, core: ApiCore, storage: MemoryStorage, tasks: TaskSet) -> None:
         self.core = core
         self.storage = storage
+        """Of a server that stands on an in-memory store."""
         self.node_logs = FakeNodeLogs()
         self.user = ADMIN
         self._tasks = tasks
@@ -231,19 +233,20 @@ def never(name: str, error: BaseException) -> None:
 
 @asynccontextmanager
 async def running_api(
-    storage: MemoryStorage | None = None, config: ApiCoreConfig = CONFIG
+    storage: Storage | None = None, config: ApiCoreConfig = CONFIG
 ) -> AsyncIterator[Api]:
     """An API server that has made its first objects."""
-    storage = storage or MemoryStorage()
+    memory = MemoryStorage()
     logs = FakeNodeLogs()
     world = World(lambda: NOW, Ids(), random.Random(1), CollectorRegistry(), logs, never)
-    core = ApiCore(config, storage, world)
+    core = ApiCore(config, storage or memory, world)
     async with TaskSet("test") as tasks:
         await core.start()
         try:
             async with asyncio.timeout(PATIENCE):
                 await core.ready()
-            api = Api(core, storage, tasks)
+            own = storage if isinstance(storage, MemoryStorage) else memory
+            api = Api(core, own, tasks)
             api.node_logs = logs
             yield api
         finally:

@@ -12,6 +12,7 @@ import pytest
 from podling.controlplane.apiserver.etcd_storage import EtcdConfig, EtcdStorage
 from podling.controlplane.apiserver.storage import Unavailable
 from tests.contract.storage import PATIENCE, StorageContract
+from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_api
 
 ETCD = shutil.which("etcd")
 
@@ -82,5 +83,27 @@ async def test_a_store_that_is_not_there_is_unavailable() -> None:
             await storage.get(b"a")
         with pytest.raises(Unavailable):
             await storage.put(b"a", b"", expected_revision=0)
+    finally:
+        await storage.stop()
+
+
+async def test_an_api_server_stands_on_it(endpoint: str) -> None:
+    storage = EtcdStorage(EtcdConfig([endpoint]))
+    await storage.start()
+    await answers(storage)
+    try:
+        async with running_api(storage) as api:
+            start = (await api.get(CONFIG_MAPS)).json["metadata"]["resourceVersion"]
+            watch = await api.watch(f"{CONFIG_MAPS}?resourceVersion={start}")
+            for name in ("a", "b", "c"):
+                await api.create(CONFIG_MAPS, config_map(name))
+                listed = (await api.get(CONFIG_MAPS)).json
+                assert listed["items"][-1]["metadata"]["name"] == name
+            await api.patch(f"{CONFIG_MAPS}/a", {"data": {"k": "v"}})
+            await api.delete(f"{CONFIG_MAPS}/b")
+            seen = ["ADDED a", "ADDED b", "ADDED c", "MODIFIED a", "DELETED b"]
+            assert await watch.brief(5) == seen
+            past = f"{CONFIG_MAPS}?resourceVersion={start}&resourceVersionMatch=Exact"
+            assert (await api.get(past)).json["items"] == []
     finally:
         await storage.stop()
