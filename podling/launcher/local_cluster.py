@@ -64,6 +64,8 @@ class LocalCluster:
         self._dice = dice
         self._say = say
         self._fork = fork_client.ForkClient(layout)
+        self._fork_server: subprocess.Popen[bytes] | None = None
+        """Set if this process started it: a parent has to take note of its child's end."""
 
     def load(self) -> Cluster:
         return cluster_file.load(self.layout.cluster_file)
@@ -109,6 +111,8 @@ class LocalCluster:
             self._say("stopping the replicas")
             self._stop([name for name in running if name not in (*nodes, fork_client.NAME)])
             self._stop([fork_client.NAME])
+            if self._fork_server is not None:
+                self._fork_server.wait()
             if purge:
                 self._say(f"removing {self.layout.root}")
                 self._purge()
@@ -152,6 +156,7 @@ class LocalCluster:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+        self._fork_server = process
         log = self.layout.log(fork_client.NAME)
         wait_for(
             lambda: self._fork.answers() or process.poll() is not None,
