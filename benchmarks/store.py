@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,22 +83,21 @@ async def load(
     workers: int, seconds: float, operation: Callable[[int], Awaitable[object]]
 ) -> Result:
     """Let `workers` repeat `operation(worker)` for `seconds`."""
-    loop = asyncio.get_running_loop()
     times: list[float] = []
-    end = loop.time() + seconds
+    begin = time.perf_counter()
+    end = begin + seconds
 
     async def work(worker: int) -> None:
-        while (start := loop.time()) < end:
+        while (start := time.perf_counter()) < end:
             await operation(worker)
-            times.append(loop.time() - start)
+            times.append(time.perf_counter() - start)
 
-    begin = loop.time()
     async with asyncio.TaskGroup() as group:
         for worker in range(workers):
             group.create_task(work(worker))
     times.sort()
     return Result(
-        len(times) / (loop.time() - begin),
+        len(times) / (time.perf_counter() - begin),
         times[len(times) // 2] * 1000,
         times[len(times) * 99 // 100] * 1000,
     )

@@ -6,7 +6,7 @@ asking for a read index, or of files.
 
 The layers, each importing only those above it:
 
-* values: `errors`, `revision`, `key_values`, `requests`
+* values: `errors`, `key_values`, `requests`
 * the pure machine: `key_index`, `mvcc`, `ranges`, `transactions`, `leases`, `watchers`, `commands`,
   `snapshots`, `hashing`, `state_machine`. No clock, dice, sockets or asyncio.
 * `store`: the asynchronous façade. Decoded request in, response out; free of the gRPC library.

@@ -63,10 +63,14 @@ class KeyIndex:
         """The newest record up to `revision`, which may be a tombstone."""
         if self.newest.mod_revision <= revision:
             return self.newest
-        if self.older is None:
+        older = self.older
+        if older is None:
             return None
-        found = bisect_right(self.older, revision, key=_mod_revision)
-        return self.older[found - 1] if found else None
+        # Reads of the past are mostly of the recent past.
+        if older[-1].mod_revision <= revision:
+            return older[-1]
+        found = bisect_right(older, revision, key=_mod_revision)
+        return older[found - 1] if found else None
 
     def compact(self, revision: int) -> list[KeyValue]:
         """Forget what no read at `revision` or later can see; return what was forgotten.

@@ -30,10 +30,13 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
-from podling.controlplane.store import errors, revision
+from podling.controlplane.store import errors
 from podling.controlplane.store.key_index import KeyIndex
 from podling.controlplane.store.key_values import Event, KeyValue, tombstone
 from podling.controlplane.store.requests import NO_END
+
+#: The revision of a store that nothing has been written to.
+FIRST_REVISION = 1
 
 #: What a record costs beside its key and value, in bytes; an estimate for the size reported.
 RECORD_OVERHEAD = 200
@@ -56,7 +59,7 @@ class Mvcc:
     """The records of one store. Not thread-safe; every method returns without waiting."""
 
     def __init__(self) -> None:
-        self.revision = revision.FIRST
+        self.revision = FIRST_REVISION
         """Of the last committed transaction that changed anything."""
         self.compact_revision = NEVER_COMPACTED
         """The oldest revision that can be read, after the first compaction."""
@@ -316,12 +319,15 @@ class Mvcc:
 
     def _records_at(self, key: bytes, range_end: bytes, revision: int) -> Iterator[KeyValue]:
         """The keys of the range as of an older revision, lazily and in order."""
-        keys = heapq.merge(
-            self._keys_in(self._live, key, range_end), self._keys_in(self._dead, key, range_end)
-        )
+        keys = self._keys_in(self._live, key, range_end)
+        dead = self._keys_in(self._dead, key, range_end)
+        first_dead = next(dead, None)
+        if first_dead is not None:
+            keys = heapq.merge(keys, [first_dead], dead)
+        indexes = self._indexes
         for each in keys:
-            kv = self._indexes[each].at(revision)
-            if kv is not None:
+            kv = indexes[each].record_at(revision)
+            if kv is not None and kv.version:
                 yield kv
 
     def _positions(self, key: bytes, range_end: bytes) -> tuple[int, int]:

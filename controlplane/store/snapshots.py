@@ -4,7 +4,7 @@
     section  = tag:u8 count:u32 item*          many sections of each tag, in this order
       LEASES   item = id:i64 ttl:i64
       BASE     item = record                   keys as of before the compact revision, in key order
-      HISTORY  item = revision:12 record       changes from the compact revision on, in their order
+      HISTORY  item = record                   changes from the compact revision on, in their order
     record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
     end      = tag:u8 crc32:u32                of everything before
 
@@ -23,8 +23,7 @@ from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store.key_values import KeyValue
 from podling.controlplane.store.leases import Leases
-from podling.controlplane.store.mvcc import Mvcc
-from podling.controlplane.store.revision import ENCODED_SIZE, FIRST, Revision
+from podling.controlplane.store.mvcc import FIRST_REVISION, Mvcc
 
 MAGIC = b"podlingS"
 VERSION = 1
@@ -89,7 +88,7 @@ def _sections(tag: int, items: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _base(store: Mvcc, compact_revision: int) -> Iterator[bytes]:
-    if compact_revision <= FIRST:
+    if compact_revision <= FIRST_REVISION:
         return
     after: bytes | None = None
     while keys := store.next_keys(after, SLICE):
@@ -101,9 +100,9 @@ def _base(store: Mvcc, compact_revision: int) -> Iterator[bytes]:
 
 
 def _history(store: Mvcc, revision: int, compact_revision: int) -> Iterator[bytes]:
-    for main in range(max(compact_revision, FIRST), revision + 1):
-        for sub, event in enumerate(store.events(main)):
-            yield Revision(main, sub).encode() + encode_record(event.kv)
+    for at in range(max(compact_revision, FIRST_REVISION), revision + 1):
+        for event in store.events(at):
+            yield encode_record(event.kv)
 
 
 def encode_record(kv: KeyValue) -> bytes:
@@ -126,17 +125,17 @@ def read(chunks: Iterable[bytes]) -> Contents:
     store = Mvcc()
     leases: list[tuple[int, int]] = []
     base: list[KeyValue] = []
-    history: list[tuple[int, KeyValue]] = []
+    history: list[KeyValue] = []
     readers: dict[int, Callable[[], None]] = {
         LEASES: lambda: leases.append(_LEASE.unpack(source.take(_LEASE.size))),
         BASE: lambda: base.append(_read_record(source)),
-        HISTORY: lambda: history.append(_read_change(source)),
+        HISTORY: lambda: history.append(_read_record(source)),
     }
     _read_sections(source, readers)
     store.load_base(base)
-    for main, changes in itertools.groupby(history, key=lambda change: change[0]):
-        store.load_revision(main, [kv for _, kv in changes])
-    if history and history[-1][0] > revision:
+    for at, changes in itertools.groupby(history, key=lambda kv: kv.mod_revision):
+        store.load_revision(at, changes)
+    if history and history[-1].mod_revision > revision:
         raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
     store.finish_load(revision, compact_revision)
     return Contents(store, leases)
@@ -157,10 +156,6 @@ def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) ->
             raise SnapshotError(f"snapshot is damaged: unknown section {tag}")
         for _ in range(count):
             reader()
-
-
-def _read_change(source: "_Source") -> tuple[int, KeyValue]:
-    return Revision.decode(source.take(ENCODED_SIZE)).main, _read_record(source)
 
 
 def _read_record(source: "_Source") -> KeyValue:

@@ -120,5 +120,6 @@ class StoreStateMachine:
     def _commit(self) -> None:
         events = self.store.commit()
         if events:
-            self.leases.follow(events)
+            if self.leases:
+                self.leases.follow(events)
             self.watchers.publish(events)

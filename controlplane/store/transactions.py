@@ -6,7 +6,7 @@ first change. What is left cannot fail, so a transaction happens wholly or not a
 """
 
 import operator
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 from podling.controlplane.store import errors, ranges
@@ -29,12 +29,12 @@ from podling.controlplane.store.requests import (
 
 _MISSING = KeyValue(b"", b"", 0, 0, 0, 0)
 
-_FIELDS: dict[CompareTarget, Callable[[KeyValue], int | bytes]] = {
-    CompareTarget.VERSION: lambda kv: kv.version,
-    CompareTarget.CREATE: lambda kv: kv.create_revision,
-    CompareTarget.MOD: lambda kv: kv.mod_revision,
-    CompareTarget.VALUE: lambda kv: kv.value,
-    CompareTarget.LEASE: lambda kv: kv.lease,
+_FIELDS: dict[CompareTarget, Callable[[KeyValue], Any]] = {
+    CompareTarget.VERSION: operator.attrgetter("version"),
+    CompareTarget.CREATE: operator.attrgetter("create_revision"),
+    CompareTarget.MOD: operator.attrgetter("mod_revision"),
+    CompareTarget.VALUE: operator.attrgetter("value"),
+    CompareTarget.LEASE: operator.attrgetter("lease"),
 }
 
 _RELATIONS: dict[CompareResult, Callable[[Any, Any], bool]] = {
@@ -73,11 +73,12 @@ def execute(store: Mvcc, leases: Container[int], request: TxnRequest) -> TxnResp
     Raises KeyNotFound, LeaseNotFound, Compacted and FutureRevision, with nothing changed.
     """
     plan = _plan(store, request)
+    operations = _operations(plan)
     # Two passes, because etcd looks at all puts before it looks at any range.
-    for operation in _operations(plan):
+    for operation in operations:
         if isinstance(operation, PutRequest):
             _check_put(store, leases, operation)
-    for operation in _operations(plan):
+    for operation in operations:
         if isinstance(operation, RangeRequest):
             store.check_readable(operation.revision)
     return _run(store, plan)
@@ -93,27 +94,26 @@ def _plan(store: Mvcc, request: TxnRequest) -> _Plan:
 
 
 def _holds(store: Mvcc, compare: Compare) -> bool:
-    if compare.range_end:
-        kvs = store.range(compare.key, compare.range_end).kvs
+    key, target, result, operand, range_end = compare
+    field, relation = _FIELDS[target], _RELATIONS[result]
+    if range_end:
+        kvs = store.range(key, range_end).kvs
+        if kvs:
+            return all(relation(field(kv), operand) for kv in kvs)
     else:
-        kv = store.get(compare.key)
-        kvs = (kv,) if kv is not None else ()
-    if not kvs:
-        # A value has no way to say "missing", so no comparison with one holds.
-        if compare.target == CompareTarget.VALUE:
-            return False
-        kvs = (_MISSING,)
-    field, relation = _FIELDS[compare.target], _RELATIONS[compare.result]
-    return all(relation(field(kv), compare.operand) for kv in kvs)
+        kv = store.get(key)
+        if kv is not None:
+            return relation(field(kv), operand)
+    # A value has no way to say "missing", so no comparison with one holds.
+    return target != CompareTarget.VALUE and relation(field(_MISSING), operand)
 
 
-def _operations(plan: _Plan) -> Iterator[Operation]:
+def _operations(plan: _Plan) -> list[Operation]:
     """Everything that will be done, nested transactions included."""
+    operations: list[Operation] = []
     for request, nested in plan.steps:
-        if nested is not None:
-            yield from _operations(nested)
-        else:
-            yield request
+        operations += [request] if nested is None else _operations(nested)
+    return operations
 
 
 def _check_put(store: Mvcc, leases: Container[int], request: PutRequest) -> None:
