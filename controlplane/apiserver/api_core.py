@@ -51,7 +51,7 @@ from podling.controlplane.apiserver.write_hooks import Hooks
 from podling.kube import kinds
 from podling.kube.kinds import POD, SERVICE
 
-RETRY_FIRST, RETRY_CAP = 0.02, 1.0
+RETRY_FIRST, RETRY_CAP = 0.01, 0.2
 """Seconds between attempts to read the store, or to make the first objects."""
 
 

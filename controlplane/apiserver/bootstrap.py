@@ -56,12 +56,15 @@ class Bootstrap:
 
     async def run(self) -> None:
         """Try until everything is there."""
+        complaint = ""
         while not self.done.is_set():
             try:
                 await self.ensure()
                 self.done.set()
             except (ApiError, StorageError) as error:
-                log.info("the first objects cannot be made yet: %s", error)
+                if str(error) != complaint:
+                    complaint = str(error)
+                    log.info("the first objects cannot be made yet: %s", complaint)
                 await asyncio.sleep(self._backoff.next())
 
     async def ensure(self) -> None:

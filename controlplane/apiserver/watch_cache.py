@@ -86,6 +86,8 @@ class WatchCache:
         self._tasks = TaskSet(self.name, on_death)
         self._watch: Watch | None = None
         self._stopping = False
+        self._complaint = ""
+        """What was last said of the store, until it is followed again."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         """Heap of (revision, number, who waits for it)."""
         self._numbers = itertools.count()
@@ -157,8 +159,14 @@ class WatchCache:
                 self.loaded.clear()
                 self._end_watches(End.EXPIRED)
             except StorageError as error:
-                log.warning("the watch of the store ended at revision %d: %s", self.revision, error)
+                self._complain(str(error))
             await asyncio.sleep(self._backoff.next())
+
+    def _complain(self, text: str) -> None:
+        """Say the same once, however often it is tried."""
+        level = logging.DEBUG if text == self._complaint else logging.WARNING
+        self._complaint = text
+        log.log(level, "the store was lost at revision %d: %s", self.revision, text)
 
     async def _load(self) -> None:
         found: dict[bytes, list[Encoded]] = {prefix: [] for prefix in self._caches}
@@ -187,6 +195,7 @@ class WatchCache:
             async for batch in self._watch:
                 await self._take(batch)
                 self._backoff.reset()
+                self._complaint = ""
         finally:
             watch, self._watch = self._watch, None
             await watch.close()
