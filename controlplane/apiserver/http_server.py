@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 120.0
 """Seconds an idle connection is kept: longer than Go's clients keep theirs (90)."""
 
+BACKLOG = 1024
+"""Connections that wait to be accepted; on a shared listener, also while every server is away."""
+
 Handle = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 
@@ -92,11 +95,16 @@ class HttpServer:
         if config.listener_fd is not None:
             shared = socket.socket(fileno=config.listener_fd)
             shared.setblocking(False)
-            await web.SockSite(self._runner, shared, ssl_context=context).start()
+            await self._listen_on(shared, context)
         if config.address:
             own = _listen(config.address, config.port)
             self.port = own.getsockname()[1]
-            await web.SockSite(self._runner, own, ssl_context=context).start()
+            await self._listen_on(own, context)
+
+    async def _listen_on(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        assert self._runner is not None
+        site = web.SockSite(self._runner, listener, ssl_context=context, backlog=BACKLOG)
+        await site.start()
 
     async def stop(self) -> None:
         """Take no more connections, let requests finish, close the rest."""
@@ -139,7 +147,7 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
-        listener.listen(1024)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise OSError(
