@@ -118,6 +118,8 @@ class Members:
             data_dir=self._folder / name,
             heartbeat_interval=0.05,
             election_timeout=0.3,
+            snapshot_count=200,
+            catch_up_entries=50,
         )
 
 

@@ -241,6 +241,23 @@ async def test_a_watch_and_a_lease_survive_the_loss_of_the_leader(members: Membe
     assert seen[-1].deleted
 
 
+async def test_a_member_that_was_away_for_long_catches_up_by_a_snapshot(members: Members) -> None:
+    servers = await members.start(3)
+    leader = await members.leader()
+    away = next(server for server in servers if server is not leader)
+    await members.stop(away)
+    lease = (await leader.store.lease_grant(rq.LeaseGrantRequest(100))).id
+    for number in range(600):
+        await put(leader.store, b"%d" % (number % 50), b"%d" % number, lease)
+    assert leader.store.status().replica.first_index > 200, "the log was not compacted"
+    back = await members.restart(away)
+    assert await value(back.store, b"49") == b"599"
+    assert await back.store.hash_kv(0) == await leader.store.hash_kv(0)
+    assert len((await back.store.lease_time_to_live(lease)).keys) == 50
+    stream = await watch(back.store, b"49", start_revision=2)
+    assert len((await response(stream)).events) == 12
+
+
 async def test_without_a_majority_writes_and_reads_are_refused(members: Members) -> None:
     servers = await members.start(3, StoreConfig(request_timeout=0.5))
     await put(servers[0].store, b"a", b"1")
