@@ -1,4 +1,4 @@
-"""OpenAPI v3: an index of group versions, and a document for each. Pure.
+"""OpenAPI v3: an index of group versions, and a document for each; v2: that there is none. Pure.
 
     /openapi/v3                       {"paths": {"api/v1": {"serverRelativeURL": ...?hash=...}}}
     /openapi/v3/api/v1                the legacy group
@@ -22,6 +22,12 @@ from podling.kube.kinds import Kind, Subresource
 from podling.kube.meta import Object
 
 ROOT = "/openapi/v3"
+ROOT_V2 = "/openapi/v2"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V2_BODY = b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.37.0"
+"""gnostic's openapi.v2.Document {swagger, info{title, version}}: no types. kubectl asks for it, in
+this form only, when it finds a kind nowhere in v3; without an answer it would complain of that,
+rather than of the kind."""
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _STATUS, _DELETE_OPTIONS, _PATCH = f"{_META}.Status", f"{_META}.DeleteOptions", f"{_META}.Patch"
@@ -80,6 +86,8 @@ class OpenApi:
 
     def answer(self, path: str) -> Document | None:
         """The document at a path without its query, or None if there is none."""
+        if path == ROOT_V2:
+            return Document(V2_PROTOBUF, V2_BODY, f'"{hashlib.sha512(V2_BODY).hexdigest()}"')
         if path == ROOT:
             return self._cached("", self._index)
         group = path.removeprefix(ROOT + "/")

@@ -39,6 +39,6 @@ def to_api_error(error: storage.StorageError) -> ApiError:
                 code=507,
                 reason="InsufficientStorage",
             )
-    return errors.ServiceUnavailable(
-        f"the store cannot be reached or has no quorum ({error})", retry_after=1
-    )
+    # The store has waited for a leader already; a client that repeated this ten times on its own
+    # would keep its user waiting for minutes.
+    return errors.ServiceUnavailable(f"the store cannot be reached or has no quorum ({error})")

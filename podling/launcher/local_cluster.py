@@ -144,6 +144,8 @@ class LocalCluster:
     ) -> None:
         if self.pid(fork_client.NAME) is not None and self._fork.answers():
             return
+        if self._fork_server is not None:
+            self._fork_server.wait()
         if listener is None:
             listener = self._inherit_listener(cluster) or addresses.listen(cluster)
         with listener:

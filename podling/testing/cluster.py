@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from podling.kube import kubeconfig
 from podling.kube.client import Client
+from podling.launcher import credentials
 from podling.launcher.chaos import Chaos
 from podling.launcher.local_cluster import LocalCluster, Wanted
+from podling.launcher.tls import replicas_transport
 
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 KUBECTL_SECONDS = 60.0
@@ -48,7 +49,8 @@ class TestCluster:
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
         """A client of Podling's own, as administrator."""
-        transport = kubeconfig.transport(kubeconfig.load(self.kubeconfig), self._dice)
+        layout = self.launcher.layout
+        transport = replicas_transport(layout, self.launcher.load(), credentials.ADMIN)
         try:
             yield Client(transport, user_agent="podling-test")
         finally:
