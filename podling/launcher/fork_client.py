@@ -9,6 +9,7 @@ from podling.launcher.layout import Layout
 
 NAME = "forkserver"
 TIMEOUT = 10.0
+PING_TIMEOUT = 1.0
 ANSWER_MAX = 64 * 1024
 
 
@@ -43,18 +44,19 @@ class ForkClient:
         self._ask({"op": "exit"})
 
     def answers(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it is there; a connection alone would prove little, the kernel accepts it."""
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(self._layout.reach(NAME))
-        except OSError:
+            self._ask({"op": "ping"}, PING_TIMEOUT)
+        except ForkServerError:
             return False
         return True
 
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    def _ask(
+        self, request: dict[str, Any], timeout: float = TIMEOUT
+    ) -> tuple[dict[str, Any], list[int]]:
         try:
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(TIMEOUT)
+                connection.settimeout(timeout)
                 connection.connect(self._layout.reach(NAME))
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 data, descriptors, _, _ = socket.recv_fds(connection, ANSWER_MAX, 1)

@@ -13,6 +13,7 @@ of which the fork server keeps a copy for the next who asks, until `release`.
     {"op": "start", "name": "replica-1"}                  {"pid": 4711}
     {"op": "listen", "address": "127.23.0.9", "port": 80} {} and a listening socket
     {"op": "release", "address": "127.23.0.9", "port": 80} {}
+    {"op": "ping"}                                        {}
     {"op": "exit"}                                        {}
     anything that fails                                   {"error": "...", "errno": 13}
 """
@@ -136,6 +137,8 @@ class ForkServer:
         match request["op"]:
             case "start":
                 return {"pid": self._start(str(request["name"]))}, None
+            case "ping":
+                return {}, None
             case "listen":
                 return {}, self._listen(str(request["address"]), int(request["port"])).fileno()
             case "release":

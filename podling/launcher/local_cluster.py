@@ -35,6 +35,8 @@ from podling.launcher.waiting import WaitedInVain, wait_for
 
 LOG_TAIL_LINES = 15
 FORK_SERVER_SECONDS = 30.0
+LISTENER_SECONDS = 1.0
+LOCK_SECONDS = 5.0
 PROBE_SECONDS = 2.0
 TERM_SECONDS = 10.0
 KILL_SECONDS = 5.0
@@ -88,11 +90,7 @@ class LocalCluster:
             certificates = background.submit(credentials.ensure, self.layout, cluster, self._clock)
             self._start_fork_server(cluster, listener, tether)
             certificates.result()
-            missing = [name for name in cluster.process_names if self.pid(name) is None]
-            if missing:
-                self._say(f"starting {', '.join(missing)}")
-            started = {name: self._fork.start(name) for name in missing}
-            self._wait_ready(cluster, started, timeout)
+            self._wait_ready(cluster, timeout)
         return cluster
 
     def start(self, name: str) -> int:
@@ -142,12 +140,17 @@ class LocalCluster:
     def _start_fork_server(
         self, cluster: Cluster, listener: socket.socket | None, tether: int | None
     ) -> None:
-        if self.pid(fork_client.NAME) is not None and self._fork.answers():
+        if self._fork.answers():
             return
+        wait_for(
+            lambda: self.pid(fork_client.NAME) is None,
+            LOCK_SECONDS,
+            lambda: f"the fork server (pid {self.pid(fork_client.NAME)}) to answer, or to end",
+        )
         if self._fork_server is not None:
             self._fork_server.wait()
         if listener is None:
-            listener = self._inherit_listener(cluster) or addresses.listen(cluster)
+            listener = self._find_listener(cluster)
         with listener:
             inherited = [listener.fileno(), *([] if tether is None else [tether])]
             process = subprocess.Popen(
@@ -168,6 +171,19 @@ class LocalCluster:
         if process.poll() is not None:
             raise ClusterError(f"the fork server ended at once:\n{self._tail(fork_client.NAME)}")
 
+    def _find_listener(self, cluster: Cluster) -> socket.socket:
+        """Bound anew, or from a replica that has it; both take a moment after a kill."""
+        found: list[socket.socket] = []
+
+        def find() -> bool:
+            with contextlib.suppress(addresses.AddressError):
+                found.append(self._inherit_listener(cluster) or addresses.listen(cluster))
+            return bool(found)
+
+        with contextlib.suppress(WaitedInVain):
+            wait_for(find, LISTENER_SECONDS, lambda: "the listener")
+        return found[0] if found else addresses.listen(cluster)
+
     def _inherit_listener(self, cluster: Cluster) -> socket.socket | None:
         """The API listener from a replica that still runs, where the fork server was killed."""
         for replica in cluster.replicas:
@@ -176,13 +192,25 @@ class LocalCluster:
                 return inheritance.take_socket(holder.pid, holder.listener)
         return None
 
-    def _wait_ready(self, cluster: Cluster, started: Mapping[str, int], timeout: float) -> None:
+    def _start_missing(self, cluster: Cluster, started: dict[str, int]) -> None:
+        """Start what neither runs nor was started before, and fail if that has ended."""
+        missing = [name for name in cluster.process_names if self.pid(name) is None]
+        new = [name for name in missing if name not in started]
+        if new:
+            self._say(f"starting {', '.join(new)}")
+        for name in new:
+            started[name] = self._fork.start(name)
+        self._check_alive(started)
+
+    def _wait_ready(self, cluster: Cluster, timeout: float) -> None:
         probe = ApiProbe.of(self.layout)
         waiting_for = ""
+        started: dict[str, int] = {}
 
         def ready() -> bool:
             nonlocal waiting_for
-            self._check_alive(started)
+            # Looked at again each time: what was just killed may still have been there before.
+            self._start_missing(cluster, started)
             try:
                 for replica in cluster.replicas:
                     probe.get(replica.address, replica.api_port, "/readyz", PROBE_SECONDS)
