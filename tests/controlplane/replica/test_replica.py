@@ -207,7 +207,10 @@ async def test_proposals_are_bounded(tmp_path: Path, tasks: TaskSet) -> None:
         network.isolate(leader)
         with pytest.raises(ProposalTooLarge):
             await group.replicas[leader].propose(b"x" * 11)
-        waiting = [tasks.spawn(group.replicas[leader].propose(b"x", timeout=0.2)) for _ in range(3)]
+        waiting = [
+            tasks.spawn(outcome(group.replicas[leader].propose(b"x", timeout=0.2)), name="write")
+            for _ in range(3)
+        ]
         await asyncio.sleep(0)
         with pytest.raises(TooManyProposals):
             await group.replicas[leader].propose(b"x")
