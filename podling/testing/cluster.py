@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,6 @@ class TestCluster:
         self._tether = tether
         self.chaos = Chaos(launcher, dice)
         self._dice = dice
-        self._cache = tempfile.mkdtemp(prefix="podling-kubectl-")
 
     def up(self, wanted: Wanted | None = None) -> None:
         """Start what does not run; returns when all is Ready."""
@@ -80,7 +78,8 @@ class TestCluster:
 
     def kubectl_environment(self) -> dict[str, str]:
         # kubectl keeps discovery on disk for hours; each cluster gets a cache of its own.
-        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": self._cache}
+        cache = self.launcher.layout.root / "run" / "kubectl-cache"
+        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(cache)}
 
     @contextlib.contextmanager
     def namespace(self) -> Iterator["ClusterNamespace"]:
