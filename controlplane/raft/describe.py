@@ -72,7 +72,8 @@ def message(item: Message) -> str:
     head = f"{item.sender}->{item.to} {type(item).__name__} term={item.term}"
     if isinstance(item, AppendRequest):
         previous = f"previous={item.previous_term}/{item.previous_index}"
-        return f"{head} {previous} commit={item.commit} entries={entries(item.entries)}"
+        tail = "quiet" if item.quiet else f"entries={entries(item.entries)}"
+        return f"{head} {previous} commit={item.commit} {tail}"
     if isinstance(item, InstallSnapshot):
         return f"{head} snapshot={snapshot(item.snapshot)}"
     if isinstance(item, VoteRequest):

@@ -98,6 +98,8 @@ class AppendRequest(Message):
     previous_term: int
     entries: tuple[Entry, ...]
     commit: int
+    quiet: bool = False
+    """Only tells a commit index: no answer is wanted, unless to reject it."""
 
 
 @dataclass(frozen=True, slots=True)

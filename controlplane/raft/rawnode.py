@@ -100,9 +100,15 @@ class RawNode:
     def configuration(self) -> Configuration:
         return self.raft.configuration
 
-    def tick(self) -> None:
-        """One tick has passed. Messages that came before it are to be stepped first."""
-        core.tick(self.raft)
+    def tick(self) -> bool:
+        """One tick has passed. Messages that came before it are to be stepped first.
+
+        Returns whether there is anything to do because of it.
+        """
+        raft = self.raft
+        before = (raft.role, raft.term, raft.leader)
+        core.tick(raft)
+        return bool(raft.outbox.messages) or before != (raft.role, raft.term, raft.leader)
 
     def step(self, message: Message) -> None:
         """A message came from a peer, however late or out of order."""

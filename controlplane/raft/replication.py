@@ -86,15 +86,15 @@ def flush(raft: Raft) -> None:
         told = len(raft.outbox.messages) > before
         knows_less = progress.sent_commit < min(raft.log.committed, progress.next_index - 1)
         if knows_less and not told and progress.state is State.REPLICATE:
-            _send_append(raft, peer, progress, limit=0)
+            _send_append(raft, peer, progress, quiet=True)
 
 
-def _send_append(raft: Raft, peer: int, progress: Progress, limit: int | None = None) -> None:
-    """Send the entries from `next_index` on (at most `limit`), or else the snapshot."""
+def _send_append(raft: Raft, peer: int, progress: Progress, *, quiet: bool = False) -> None:
+    """Send the entries from `next_index` on (none if `quiet`), or else the snapshot."""
     previous = progress.next_index - 1
     previous_term = raft.log.term(previous)
     try:
-        through = raft.log.last_index if limit is None else previous + limit
+        through = previous if quiet else raft.log.last_index
         max_bytes = raft.config.max_append_bytes
         entries = raft.log.slice(previous + 1, max_bytes, through=through)
     except Compacted:
@@ -103,7 +103,9 @@ def _send_append(raft: Raft, peer: int, progress: Progress, limit: int | None = 
         _send_snapshot(raft, peer, progress)
         return
     commit = raft.log.committed
-    raft.send(AppendRequest(raft.id, peer, raft.term, previous, previous_term, entries, commit))
+    raft.send(
+        AppendRequest(raft.id, peer, raft.term, previous, previous_term, entries, commit, quiet)
+    )
     last = previous + len(entries)
     progress.sent(last, sum(entry.size for entry in entries))
     progress.sent_commit = max(progress.sent_commit, min(commit, last))
@@ -132,7 +134,8 @@ def handle_append_request(raft: Raft, request: AppendRequest) -> None:
         )
         return
     raft.log.commit_to(min(request.commit, index))
-    raft.send(AppendResponse(raft.id, request.sender, raft.term, index))
+    if not request.quiet:
+        raft.send(AppendResponse(raft.id, request.sender, raft.term, index))
 
 
 def handle_append_response(raft: Raft, response: AppendResponse) -> None:

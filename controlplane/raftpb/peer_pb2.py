@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&podling/controlplane/raftpb/peer.proto\x12\x0fpodling.raft.v1\"\x07\n\x05\x45mpty\"D\n\x05\x42\x61tch\x12\x0f\n\x07version\x18\x01 \x01(\r\x12*\n\x08messages\x18\x02 \x03(\x0b\x32\x18.podling.raft.v1.Message\"\xbe\x06\n\x07Message\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0c\n\x04term\x18\x03 \x01(\x04\x12\x34\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1c.podling.raft.v1.VoteRequestH\x00\x12\x36\n\rvote_response\x18\x05 \x01(\x0b\x32\x1d.podling.raft.v1.VoteResponseH\x00\x12\x38\n\x0e\x61ppend_request\x18\x06 \x01(\x0b\x32\x1e.podling.raft.v1.AppendRequestH\x00\x12:\n\x0f\x61ppend_response\x18\x07 \x01(\x0b\x32\x1f.podling.raft.v1.AppendResponseH\x00\x12/\n\theartbeat\x18\x08 \x01(\x0b\x32\x1a.podling.raft.v1.HeartbeatH\x00\x12@\n\x12heartbeat_response\x18\t \x01(\x0b\x32\".podling.raft.v1.HeartbeatResponseH\x00\x12<\n\x10install_snapshot\x18\n \x01(\x0b\x32 .podling.raft.v1.InstallSnapshotH\x00\x12\x32\n\x0btimeout_now\x18\x0b \x01(\x0b\x32\x1b.podling.raft.v1.TimeoutNowH\x00\x12<\n\x10transfer_request\x18\x0c \x01(\x0b\x32 .podling.raft.v1.TransferRequestH\x00\x12:\n\x0fpropose_request\x18\r \x01(\x0b\x32\x1f.podling.raft.v1.ProposeRequestH\x00\x12:\n\x0fpropose_refused\x18\x0e \x01(\x0b\x32\x1f.podling.raft.v1.ProposeRefusedH\x00\x12?\n\x12read_index_request\x18\x0f \x01(\x0b\x32!.podling.raft.v1.ReadIndexRequestH\x00\x12\x41\n\x13read_index_response\x18\x10 \x01(\x0b\x32\".podling.raft.v1.ReadIndexResponseH\x00\x42\x06\n\x04\x62ody\"P\n\x0bVoteRequest\x12\x12\n\nlast_index\x18\x01 \x01(\x04\x12\x11\n\tlast_term\x18\x02 \x01(\x04\x12\x0b\n\x03pre\x18\x03 \x01(\x08\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\",\n\x0cVoteResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0b\n\x03pre\x18\x02 \x01(\x08\"_\n\rAppendRequest\x12\x16\n\x0eprevious_index\x18\x01 \x01(\x04\x12\x15\n\rprevious_term\x18\x02 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63ommit\x18\x04 \x01(\x04\"X\n\x0e\x41ppendResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08rejected\x18\x02 \x01(\x08\x12\x12\n\nhint_index\x18\x03 \x01(\x04\x12\x11\n\thint_term\x18\x04 \x01(\x04\"*\n\tHeartbeat\x12\x0e\n\x06\x63ommit\x18\x01 \x01(\x04\x12\r\n\x05round\x18\x02 \x01(\x04\"\"\n\x11HeartbeatResponse\x12\r\n\x05round\x18\x01 \x01(\x04\"#\n\x0fInstallSnapshot\x12\x10\n\x08snapshot\x18\x01 \x01(\x0c\"\x0c\n\nTimeoutNow\"!\n\x0fTransferRequest\x12\x0e\n\x06target\x18\x01 \x01(\x04\"3\n\x0eProposeRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"!\n\x0eProposeRefused\x12\x0f\n\x07request\x18\x01 \x01(\x04\"#\n\x10ReadIndexRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\"3\n\x11ReadIndexResponse\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\"H\n\rSnapshotPiece\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.podling.raft.v1.Message\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x32\x8c\x01\n\x04Peer\x12>\n\x08Messages\x12\x16.podling.raft.v1.Batch\x1a\x16.podling.raft.v1.Empty(\x01\x30\x01\x12\x44\n\x08Snapshot\x12\x1e.podling.raft.v1.SnapshotPiece\x1a\x16.podling.raft.v1.Empty(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&podling/controlplane/raftpb/peer.proto\x12\x0fpodling.raft.v1\"\x07\n\x05\x45mpty\"D\n\x05\x42\x61tch\x12\x0f\n\x07version\x18\x01 \x01(\r\x12*\n\x08messages\x18\x02 \x03(\x0b\x32\x18.podling.raft.v1.Message\"\xbe\x06\n\x07Message\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0c\n\x04term\x18\x03 \x01(\x04\x12\x34\n\x0cvote_request\x18\x04 \x01(\x0b\x32\x1c.podling.raft.v1.VoteRequestH\x00\x12\x36\n\rvote_response\x18\x05 \x01(\x0b\x32\x1d.podling.raft.v1.VoteResponseH\x00\x12\x38\n\x0e\x61ppend_request\x18\x06 \x01(\x0b\x32\x1e.podling.raft.v1.AppendRequestH\x00\x12:\n\x0f\x61ppend_response\x18\x07 \x01(\x0b\x32\x1f.podling.raft.v1.AppendResponseH\x00\x12/\n\theartbeat\x18\x08 \x01(\x0b\x32\x1a.podling.raft.v1.HeartbeatH\x00\x12@\n\x12heartbeat_response\x18\t \x01(\x0b\x32\".podling.raft.v1.HeartbeatResponseH\x00\x12<\n\x10install_snapshot\x18\n \x01(\x0b\x32 .podling.raft.v1.InstallSnapshotH\x00\x12\x32\n\x0btimeout_now\x18\x0b \x01(\x0b\x32\x1b.podling.raft.v1.TimeoutNowH\x00\x12<\n\x10transfer_request\x18\x0c \x01(\x0b\x32 .podling.raft.v1.TransferRequestH\x00\x12:\n\x0fpropose_request\x18\r \x01(\x0b\x32\x1f.podling.raft.v1.ProposeRequestH\x00\x12:\n\x0fpropose_refused\x18\x0e \x01(\x0b\x32\x1f.podling.raft.v1.ProposeRefusedH\x00\x12?\n\x12read_index_request\x18\x0f \x01(\x0b\x32!.podling.raft.v1.ReadIndexRequestH\x00\x12\x41\n\x13read_index_response\x18\x10 \x01(\x0b\x32\".podling.raft.v1.ReadIndexResponseH\x00\x42\x06\n\x04\x62ody\"P\n\x0bVoteRequest\x12\x12\n\nlast_index\x18\x01 \x01(\x04\x12\x11\n\tlast_term\x18\x02 \x01(\x04\x12\x0b\n\x03pre\x18\x03 \x01(\x08\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\",\n\x0cVoteResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0b\n\x03pre\x18\x02 \x01(\x08\"n\n\rAppendRequest\x12\x16\n\x0eprevious_index\x18\x01 \x01(\x04\x12\x15\n\rprevious_term\x18\x02 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63ommit\x18\x04 \x01(\x04\x12\r\n\x05quiet\x18\x05 \x01(\x08\"X\n\x0e\x41ppendResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08rejected\x18\x02 \x01(\x08\x12\x12\n\nhint_index\x18\x03 \x01(\x04\x12\x11\n\thint_term\x18\x04 \x01(\x04\"*\n\tHeartbeat\x12\x0e\n\x06\x63ommit\x18\x01 \x01(\x04\x12\r\n\x05round\x18\x02 \x01(\x04\"\"\n\x11HeartbeatResponse\x12\r\n\x05round\x18\x01 \x01(\x04\"#\n\x0fInstallSnapshot\x12\x10\n\x08snapshot\x18\x01 \x01(\x0c\"\x0c\n\nTimeoutNow\"!\n\x0fTransferRequest\x12\x0e\n\x06target\x18\x01 \x01(\x04\"3\n\x0eProposeRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08\x63ommands\x18\x02 \x03(\x0c\"!\n\x0eProposeRefused\x12\x0f\n\x07request\x18\x01 \x01(\x04\"#\n\x10ReadIndexRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\"3\n\x11ReadIndexResponse\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\"H\n\rSnapshotPiece\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.podling.raft.v1.Message\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x32\x8c\x01\n\x04Peer\x12>\n\x08Messages\x12\x16.podling.raft.v1.Batch\x1a\x16.podling.raft.v1.Empty(\x01\x30\x01\x12\x44\n\x08Snapshot\x12\x1e.podling.raft.v1.SnapshotPiece\x1a\x16.podling.raft.v1.Empty(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,29 +42,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOTERESPONSE']._serialized_start=1053
   _globals['_VOTERESPONSE']._serialized_end=1097
   _globals['_APPENDREQUEST']._serialized_start=1099
-  _globals['_APPENDREQUEST']._serialized_end=1194
-  _globals['_APPENDRESPONSE']._serialized_start=1196
-  _globals['_APPENDRESPONSE']._serialized_end=1284
-  _globals['_HEARTBEAT']._serialized_start=1286
-  _globals['_HEARTBEAT']._serialized_end=1328
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1330
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1364
-  _globals['_INSTALLSNAPSHOT']._serialized_start=1366
-  _globals['_INSTALLSNAPSHOT']._serialized_end=1401
-  _globals['_TIMEOUTNOW']._serialized_start=1403
-  _globals['_TIMEOUTNOW']._serialized_end=1415
-  _globals['_TRANSFERREQUEST']._serialized_start=1417
-  _globals['_TRANSFERREQUEST']._serialized_end=1450
-  _globals['_PROPOSEREQUEST']._serialized_start=1452
-  _globals['_PROPOSEREQUEST']._serialized_end=1503
-  _globals['_PROPOSEREFUSED']._serialized_start=1505
-  _globals['_PROPOSEREFUSED']._serialized_end=1538
-  _globals['_READINDEXREQUEST']._serialized_start=1540
-  _globals['_READINDEXREQUEST']._serialized_end=1575
-  _globals['_READINDEXRESPONSE']._serialized_start=1577
-  _globals['_READINDEXRESPONSE']._serialized_end=1628
-  _globals['_SNAPSHOTPIECE']._serialized_start=1630
-  _globals['_SNAPSHOTPIECE']._serialized_end=1702
-  _globals['_PEER']._serialized_start=1705
-  _globals['_PEER']._serialized_end=1845
+  _globals['_APPENDREQUEST']._serialized_end=1209
+  _globals['_APPENDRESPONSE']._serialized_start=1211
+  _globals['_APPENDRESPONSE']._serialized_end=1299
+  _globals['_HEARTBEAT']._serialized_start=1301
+  _globals['_HEARTBEAT']._serialized_end=1343
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1345
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1379
+  _globals['_INSTALLSNAPSHOT']._serialized_start=1381
+  _globals['_INSTALLSNAPSHOT']._serialized_end=1416
+  _globals['_TIMEOUTNOW']._serialized_start=1418
+  _globals['_TIMEOUTNOW']._serialized_end=1430
+  _globals['_TRANSFERREQUEST']._serialized_start=1432
+  _globals['_TRANSFERREQUEST']._serialized_end=1465
+  _globals['_PROPOSEREQUEST']._serialized_start=1467
+  _globals['_PROPOSEREQUEST']._serialized_end=1518
+  _globals['_PROPOSEREFUSED']._serialized_start=1520
+  _globals['_PROPOSEREFUSED']._serialized_end=1553
+  _globals['_READINDEXREQUEST']._serialized_start=1555
+  _globals['_READINDEXREQUEST']._serialized_end=1590
+  _globals['_READINDEXRESPONSE']._serialized_start=1592
+  _globals['_READINDEXRESPONSE']._serialized_end=1643
+  _globals['_SNAPSHOTPIECE']._serialized_start=1645
+  _globals['_SNAPSHOTPIECE']._serialized_end=1717
+  _globals['_PEER']._serialized_start=1720
+  _globals['_PEER']._serialized_end=1860
 # @@protoc_insertion_point(module_scope)

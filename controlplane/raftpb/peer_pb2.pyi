@@ -182,11 +182,13 @@ class AppendRequest(google.protobuf.message.Message):
     PREVIOUS_TERM_FIELD_NUMBER: builtins.int
     ENTRIES_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    QUIET_FIELD_NUMBER: builtins.int
     previous_index: builtins.int
     previous_term: builtins.int
     entries: builtins.bytes
     """Encoded as in the log on disk (podling/controlplane/wal/encoding.py)."""
     commit: builtins.int
+    quiet: builtins.bool
     def __init__(
         self,
         *,
@@ -194,8 +196,9 @@ class AppendRequest(google.protobuf.message.Message):
         previous_term: builtins.int = ...,
         entries: builtins.bytes = ...,
         commit: builtins.int = ...,
+        quiet: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "entries", b"entries", "previous_index", b"previous_index", "previous_term", b"previous_term"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "entries", b"entries", "previous_index", b"previous_index", "previous_term", b"previous_term", "quiet", b"quiet"]) -> None: ...
 
 Global___AppendRequest: typing_extensions.TypeAlias = AppendRequest
 

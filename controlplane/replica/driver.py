@@ -108,13 +108,14 @@ class Driver:
         if self.stopped:
             return
         now = self._loop.time()
-        self._parts.node.tick()
-        self._parts.proposals.expire(now)
-        self._parts.reads.expire(now)
-        if self._parts.reads.asked_before(now - READ_RETRY):
-            self._parts.reads.ask_again()
+        proposals, reads = self._parts.proposals, self._parts.reads
+        proposals.expire(now)
+        reads.expire(now)
+        if reads.asked_before(now - READ_RETRY):
+            reads.ask_again()
         self._refused = False
-        self.wake()
+        if self._parts.node.tick() or proposals.waiting or reads.waiting:
+            self.wake()
 
     def received(self, messages: Sequence[Message]) -> None:
         try:

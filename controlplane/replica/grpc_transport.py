@@ -4,6 +4,7 @@ A unary call costs hundreds of microseconds in grpcio before any work, a message
 fraction of that; and whatever waits to be sent goes in one message.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ from podling.controlplane.replica.peer_security import CallRefused, Gate, PeerTl
 from podling.controlplane.replica.transport import Receiver, SnapshotRefused, TransportError
 
 log = logging.getLogger(__name__)
+
+STOP_GRACE = 0.2
+"""Seconds that peers have to see the end of their streams."""
 
 SERVER_OPTIONS = (
     *CHANNEL_OPTIONS,
@@ -63,9 +67,11 @@ class GrpcTransport:
         self._connected: frozenset[int] = frozenset()
         self._server: grpc.aio.Server | None = None
         self._receiver: Receiver | None = None
+        self._stopping = asyncio.Event()
 
     async def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
+        self._stopping.clear()
         await self._listen()
         events = LinkEvents(self._opened, self._lost)
         for peer, member in self._config.members.items():
@@ -76,9 +82,10 @@ class GrpcTransport:
 
     async def stop(self) -> None:
         self._receiver = None
+        self._stopping.set()
         await self._tasks.close()
         if self._server is not None:
-            await self._server.stop(grace=0)
+            await self._server.stop(STOP_GRACE)
             self._server = None
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -155,6 +162,23 @@ class GrpcTransport:
         self._incoming[peer] -= 1
         self._update_connected()
 
+    async def read_until_stopped(self, batches: AsyncIterator[pb.Batch]) -> None:
+        """Hand on what comes, until the stream or this transport ends; raises UnknownMessage."""
+        async with TaskSet(f"{self._me.name}/stream") as tasks:
+            reader = tasks.spawn(self._read(batches), name="read")
+            stopped = tasks.spawn(self._stopping.wait(), name="stop")
+            await asyncio.wait({reader, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and (refused := reader.result()) is not None:
+                raise refused
+
+    async def _read(self, batches: AsyncIterator[pb.Batch]) -> wire.UnknownMessage | None:
+        try:
+            async for batch in batches:
+                self.received(wire.decode_batch(batch))
+        except wire.UnknownMessage as error:
+            return error
+        return None
+
     def received(self, messages: Sequence[Message]) -> None:
         if self._receiver is not None:
             self._receiver.received(messages)
@@ -180,8 +204,7 @@ class _Service(peer_pb2_grpc.PeerServicer):
         await context.send_initial_metadata(())
         self._transport.stream_began(peer)
         try:
-            async for batch in request_iterator:
-                self._transport.received(wire.decode_batch(batch))
+            await self._transport.read_until_stopped(request_iterator)
         except wire.UnknownMessage as error:
             log.error("messages of member %x are refused: %s", peer, error)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))

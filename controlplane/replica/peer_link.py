@@ -29,6 +29,8 @@ CONNECT_TIMEOUT = 2.0
 """Seconds until an attempt is given up."""
 SNAPSHOT_PROGRESS_TIMEOUT = 20.0
 """Seconds that a piece of a snapshot may take."""
+WORRYING_FAILURES = 5
+"""Attempts in a row after which a peer that was never reached is complained about."""
 CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -73,6 +75,7 @@ class PeerLink:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._complaint = ""
+        self._failures = 0
         self.open = False
 
     def send(self, message: Message) -> None:
@@ -171,12 +174,15 @@ class PeerLink:
         log.info("connected to %s at %s", self._member.name, self._member.address)
         self._backoff.reset()
         self._complaint = ""
+        self._failures = 0
         self.open = True
         self._events.opened(self._peer)
 
     def _broken(self, reason: str) -> None:
-        # Said once, not at every attempt.
-        if reason != self._complaint:
+        # Said once, not at every attempt; a peer that is only starting is no reason to worry.
+        self._failures += 1
+        worrying = self.open or self._failures >= WORRYING_FAILURES
+        if worrying and reason != self._complaint:
             log.warning("no way to %s at %s: %s", self._member.name, self._member.address, reason)
             self._complaint = reason
         self.open = False

@@ -35,6 +35,11 @@ class Reads:
         """Heap of (index, tie breaker, read): answered when the index is applied."""
         self._order = count()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any stand in line."""
+        return bool(self._line)
+
     def add(self, read: Read) -> None:
         self._line.append(read)
 

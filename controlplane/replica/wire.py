@@ -53,6 +53,7 @@ def _append_request(message: raft.AppendRequest) -> pb.AppendRequest:
         previous_term=message.previous_term,
         entries=encoding.encode_entries(message.entries),
         commit=message.commit,
+        quiet=message.quiet,
     )
 
 
@@ -107,6 +108,7 @@ _DECODERS: Mapping[str, Callable[[_Head, Any], raft.Message]] = {
         b.previous_term,
         tuple(encoding.decode_entries(b.entries)),
         b.commit,
+        b.quiet,
     ),
     "append_response": lambda h, b: raft.AppendResponse(
         *h, b.index, b.rejected, b.hint_index, b.hint_term
