@@ -117,7 +117,7 @@ class RawNode:
 
     def campaign_now(self) -> None:
         """Stand for election (with a pre-vote) without waiting, unless there is a leader."""
-        if self.raft.leader == NONE and self.raft.role is Role.FOLLOWER:
+        if self.raft.leader == NONE:
             election.campaign(self.raft)
 
     def propose(self, commands: Sequence[bytes], request: int) -> Proposed:

@@ -56,7 +56,7 @@ class Replica:
         """
         self._running = await Running.begin(self._config, self._around, self._flushed)
         transport = self._around.transport
-        receiver = _PeerEvents(self._config, self._running, transport, self._leadership)
+        receiver = _PeerEvents(self._config, self._running, self._around, self._leadership)
         try:
             await transport.start(receiver)
         except BaseException:
@@ -209,12 +209,18 @@ class _PeerEvents:
     """What the transport reports; implements `transport.Receiver`."""
 
     def __init__(
-        self, config: ReplicaConfig, running: Running, transport: Transport, leadership: Leadership
+        self,
+        config: ReplicaConfig,
+        running: Running,
+        around: Surroundings,
+        leadership: Leadership,
     ) -> None:
         self._config = config
         self._running = running
-        self._transport = transport
+        self._transport = around.transport
+        self._dice = around.dice
         self._leadership = leadership
+        self._campaign: asyncio.TimerHandle | None = None
 
     def received(self, messages: Sequence[Message]) -> None:
         self._running.driver.received(messages)
@@ -225,14 +231,21 @@ class _PeerEvents:
             return
         # In turn, so that members which start together do not split the vote.
         rank = sorted(self._config.members).index(self._config.member_id)
-        delay = rank * self._config.heartbeat_interval / 2
-        asyncio.get_running_loop().call_later(delay, self.campaign_first)
+        self._campaign_in(rank * self._config.heartbeat_interval / 2)
 
     def campaign_first(self) -> None:
         """A cluster that starts need not wait for a leader it cannot have."""
-        if not self._leadership.had_leader:
-            self._running.node.campaign_now()
-            self._running.driver.wake()
+        if self._leadership.had_leader or self._running.driver.stopped:
+            return
+        self._running.node.campaign_now()
+        self._running.driver.wake()
+        # Should the vote have been split after all: again, by dice.
+        self._campaign_in(self._dice.uniform(1, 3) * self._config.heartbeat_interval)
+
+    def _campaign_in(self, delay: float) -> None:
+        if self._campaign is not None:
+            self._campaign.cancel()
+        self._campaign = asyncio.get_running_loop().call_later(delay, self.campaign_first)
 
     def unreachable(self, peer: int) -> None:
         self._running.node.unreachable(peer)

