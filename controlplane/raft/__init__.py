@@ -12,7 +12,7 @@ The driver's duties (`rawnode.Ready` has the details):
    `persisted(ready.number)`. Later Readies may be taken and sent meanwhile, so that a leader
    replicates while it writes.
 3. Restore `ready.snapshot` into the state machine, then apply `ready.committed`.
-4. Call `advance(ready)`.
+4. Call `advance(ready)`, and go on until `ready()` is None.
 
     while (ready := node.ready()) is not None:
         transport.send(ready.messages)

@@ -77,7 +77,13 @@ def own_log_written(raft: Raft) -> None:
 
 
 def flush(raft: Raft) -> None:
-    """LEADER: send every follower what it may be sent now."""
+    """LEADER: send every follower what it may be sent now.
+
+    A commit index that is new since the last flush is not told by itself yet: whoever proposed what
+    is committed now often proposes the next thing at once, and then it rides along.
+    """
+    old_news = raft.flushed_commit == raft.log.committed
+    raft.flushed_commit = raft.log.committed
     for peer in raft.peers:
         progress = raft.progress[peer]
         before = len(raft.outbox.messages)
@@ -85,7 +91,7 @@ def flush(raft: Raft) -> None:
             _send_append(raft, peer, progress)
         told = len(raft.outbox.messages) > before
         knows_less = progress.sent_commit < min(raft.log.committed, progress.next_index - 1)
-        if knows_less and not told and progress.state is State.REPLICATE:
+        if old_news and knows_less and not told and progress.state is State.REPLICATE:
             _send_append(raft, peer, progress, quiet=True)
 
 

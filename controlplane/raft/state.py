@@ -86,6 +86,8 @@ class Raft:
         """LEADER: of every member, this one included."""
         self.uncommitted = Window(sys.maxsize, config.max_uncommitted_bytes)
         """LEADER: own proposals not yet committed."""
+        self.flushed_commit = 0
+        """LEADER: the commit index when messages were last sent."""
         self.transfer_target = NONE
         """LEADER: to whom leadership is being handed over; proposals are refused meanwhile."""
         self.reads = Reads()
