@@ -14,251 +14,28 @@ import collections.abc
 import grpc
 import grpc.aio
 import podling.controlplane.clusterpb.cluster_pb2
-import sys
 import typing
 
-if sys.version_info >= (3, 13):
-    import typing as typing_extensions
-else:
-    import typing_extensions
-
-_T = typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
-
-class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_ObjectsGetType = typing_extensions.TypeVar(
-    '_ObjectsGetType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-)
 
-_ObjectsListType = typing_extensions.TypeVar(
-    '_ObjectsListType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-    ],
-)
-
-_ObjectsCreateType = typing_extensions.TypeVar(
-    '_ObjectsCreateType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-)
-
-_ObjectsUpdateType = typing_extensions.TypeVar(
-    '_ObjectsUpdateType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-)
-
-_ObjectsPatchType = typing_extensions.TypeVar(
-    '_ObjectsPatchType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-)
-
-_ObjectsDeleteType = typing_extensions.TypeVar(
-    '_ObjectsDeleteType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-)
-
-_ObjectsWatchType = typing_extensions.TypeVar(
-    '_ObjectsWatchType',
-    grpc.UnaryStreamMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-    ],
-    default=grpc.UnaryStreamMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-    ],
-)
-
-class ObjectsStub(typing.Generic[_ObjectsGetType, _ObjectsListType, _ObjectsCreateType, _ObjectsUpdateType, _ObjectsPatchType, _ObjectsDeleteType, _ObjectsWatchType]):
+class ObjectsStub:
     """Kubernetes objects of every kind that the server serves."""
 
-    @typing.overload
-    def __init__(self: ObjectsStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.UnaryStreamMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-            podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: ObjectsStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-            podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-        ],
-        grpc.aio.UnaryStreamMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-            podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Get: _ObjectsGetType
-
-    List: _ObjectsListType
-
-    Create: _ObjectsCreateType
-
-    Update: _ObjectsUpdateType
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Get: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.GetRequest, podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]
+    List: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.ListRequest, podling.controlplane.clusterpb.cluster_pb2.ListResponse]
+    Create: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.CreateRequest, podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]
+    Update: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.UpdateRequest, podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]
     """Replaces the object; with a resourceVersion in it, only if nobody has changed it since."""
-
-    Patch: _ObjectsPatchType
-
-    Delete: _ObjectsDeleteType
+    Patch: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.PatchRequest, podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]
+    Delete: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.DeleteRequest, podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]
     """Returns the object that waits for its finalizers or its grace, or a Status if it is gone."""
-
-    Watch: _ObjectsWatchType
+    Watch: grpc.aio.UnaryStreamMultiCallable[podling.controlplane.clusterpb.cluster_pb2.WatchRequest, podling.controlplane.clusterpb.cluster_pb2.WatchEvent]
     """Ends when its time is up, when the client or the server ends it, or with OUT_OF_RANGE if the
     history it needs is forgotten: list again.
     """
-
-ObjectsAsyncStub: typing_extensions.TypeAlias = ObjectsStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ListResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-        podling.controlplane.clusterpb.cluster_pb2.ObjectResponse,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-        podling.controlplane.clusterpb.cluster_pb2.WatchEvent,
-    ],
-]
 
 class ObjectsServicer(metaclass=abc.ABCMeta):
     """Kubernetes objects of every kind that the server serves."""
@@ -267,102 +44,64 @@ class ObjectsServicer(metaclass=abc.ABCMeta):
     def Get(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.GetRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.GetRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]: ...
 
     @abc.abstractmethod
     def List(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.ListRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ListResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ListResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.ListRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ListResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ListResponse]: ...
 
     @abc.abstractmethod
     def Create(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.CreateRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.CreateRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]: ...
 
     @abc.abstractmethod
     def Update(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.UpdateRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.UpdateRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]:
         """Replaces the object; with a resourceVersion in it, only if nobody has changed it since."""
 
     @abc.abstractmethod
     def Patch(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.PatchRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.PatchRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]: ...
 
     @abc.abstractmethod
     def Delete(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.DeleteRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.DeleteRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.ObjectResponse]:
         """Returns the object that waits for its finalizers or its grace, or a Status if it is gone."""
 
     @abc.abstractmethod
     def Watch(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.WatchRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.controlplane.clusterpb.cluster_pb2.WatchEvent], collections.abc.AsyncIterator[podling.controlplane.clusterpb.cluster_pb2.WatchEvent]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.WatchRequest, collections.abc.AsyncIterator[podling.controlplane.clusterpb.cluster_pb2.WatchEvent]],
+    ) -> collections.abc.AsyncIterator[podling.controlplane.clusterpb.cluster_pb2.WatchEvent]:
         """Ends when its time is up, when the client or the server ends it, or with OUT_OF_RANGE if the
         history it needs is forgotten: list again.
         """
 
-def add_ObjectsServicer_to_server(servicer: ObjectsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_ObjectsServicer_to_server(servicer: ObjectsServicer, server: grpc.aio.Server) -> None: ...
 
-_ClusterStatusType = typing_extensions.TypeVar(
-    '_ClusterStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-        podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-        podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-        podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-    ],
-)
-
-class ClusterStub(typing.Generic[_ClusterStatusType]):
+class ClusterStub:
     """The cluster itself."""
 
-    @typing.overload
-    def __init__(self: ClusterStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-            podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: ClusterStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-            podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Status: _ClusterStatusType
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Status: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.clusterpb.cluster_pb2.StatusRequest, podling.controlplane.clusterpb.cluster_pb2.StatusResponse]
     """The control-plane replicas and what each is doing, as far as the asked one knows."""
-
-ClusterAsyncStub: typing_extensions.TypeAlias = ClusterStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-        podling.controlplane.clusterpb.cluster_pb2.StatusResponse,
-    ],
-]
 
 class ClusterServicer(metaclass=abc.ABCMeta):
     """The cluster itself."""
@@ -371,8 +110,8 @@ class ClusterServicer(metaclass=abc.ABCMeta):
     def Status(
         self,
         request: podling.controlplane.clusterpb.cluster_pb2.StatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.clusterpb.cluster_pb2.StatusResponse, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.StatusResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.clusterpb.cluster_pb2.StatusRequest, collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.StatusResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.clusterpb.cluster_pb2.StatusResponse]:
         """The control-plane replicas and what each is doing, as far as the asked one knows."""
 
-def add_ClusterServicer_to_server(servicer: ClusterServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_ClusterServicer_to_server(servicer: ClusterServicer, server: grpc.aio.Server) -> None: ...

@@ -10,190 +10,25 @@ import collections.abc
 import grpc
 import grpc.aio
 import podling.controlplane.etcdpb.rpc_pb2
-import sys
 import typing
 
-if sys.version_info >= (3, 13):
-    import typing as typing_extensions
-else:
-    import typing_extensions
-
-_T = typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
-
-class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_KVRangeType = typing_extensions.TypeVar(
-    '_KVRangeType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-    ],
-)
 
-_KVPutType = typing_extensions.TypeVar(
-    '_KVPutType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-        podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-        podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-        podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-    ],
-)
-
-_KVDeleteRangeType = typing_extensions.TypeVar(
-    '_KVDeleteRangeType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-    ],
-)
-
-_KVTxnType = typing_extensions.TypeVar(
-    '_KVTxnType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-        podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-        podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-        podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-    ],
-)
-
-_KVCompactType = typing_extensions.TypeVar(
-    '_KVCompactType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-        podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-        podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-        podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-    ],
-)
-
-class KVStub(typing.Generic[_KVRangeType, _KVPutType, _KVDeleteRangeType, _KVTxnType, _KVCompactType]):
+class KVStub:
     """Keys and values. A range is [key, range_end); an empty range_end means the one key, a range_end
     of one zero byte every key from `key` on.
     """
 
-    @typing.overload
-    def __init__(self: KVStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-            podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-            podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-            podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: KVStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-            podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-            podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-            podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Range: _KVRangeType
-
-    Put: _KVPutType
-
-    DeleteRange: _KVDeleteRangeType
-
-    Txn: _KVTxnType
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Range: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.RangeRequest, podling.controlplane.etcdpb.rpc_pb2.RangeResponse]
+    Put: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.PutRequest, podling.controlplane.etcdpb.rpc_pb2.PutResponse]
+    DeleteRange: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest, podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse]
+    Txn: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.TxnRequest, podling.controlplane.etcdpb.rpc_pb2.TxnResponse]
     """All or nothing, in one revision."""
-
-    Compact: _KVCompactType
+    Compact: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.CompactionRequest, podling.controlplane.etcdpb.rpc_pb2.CompactionResponse]
     """Forgets history before a revision."""
-
-KVAsyncStub: typing_extensions.TypeAlias = KVStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.RangeResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-        podling.controlplane.etcdpb.rpc_pb2.PutResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-        podling.controlplane.etcdpb.rpc_pb2.TxnResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-        podling.controlplane.etcdpb.rpc_pb2.CompactionResponse,
-    ],
-]
 
 class KVServicer(metaclass=abc.ABCMeta):
     """Keys and values. A range is [key, range_end); an empty range_end means the one key, a range_end
@@ -204,767 +39,209 @@ class KVServicer(metaclass=abc.ABCMeta):
     def Range(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.RangeRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.RangeResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.RangeResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.RangeRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.RangeResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.RangeResponse]: ...
 
     @abc.abstractmethod
     def Put(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.PutRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.PutResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.PutResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.PutRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.PutResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.PutResponse]: ...
 
     @abc.abstractmethod
     def DeleteRange(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DeleteRangeResponse]: ...
 
     @abc.abstractmethod
     def Txn(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.TxnRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.TxnResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.TxnResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.TxnRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.TxnResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.TxnResponse]:
         """All or nothing, in one revision."""
 
     @abc.abstractmethod
     def Compact(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.CompactionRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.CompactionResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.CompactionResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.CompactionRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.CompactionResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.CompactionResponse]:
         """Forgets history before a revision."""
 
-def add_KVServicer_to_server(servicer: KVServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_KVServicer_to_server(servicer: KVServicer, server: grpc.aio.Server) -> None: ...
 
-_WatchWatchType = typing_extensions.TypeVar(
-    '_WatchWatchType',
-    grpc.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-        podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-    ],
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-        podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-    ],
-    default=grpc.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-        podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-    ],
-)
-
-class WatchStub(typing.Generic[_WatchWatchType]):
-    @typing.overload
-    def __init__(self: WatchStub[
-        grpc.StreamStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-            podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: WatchStub[
-        grpc.aio.StreamStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-            podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Watch: _WatchWatchType
+class WatchStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Watch: grpc.aio.StreamStreamMultiCallable[podling.controlplane.etcdpb.rpc_pb2.WatchRequest, podling.controlplane.etcdpb.rpc_pb2.WatchResponse]
     """Any number of watches on one stream."""
-
-WatchAsyncStub: typing_extensions.TypeAlias = WatchStub[
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.WatchRequest,
-        podling.controlplane.etcdpb.rpc_pb2.WatchResponse,
-    ],
-]
 
 class WatchServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Watch(
         self,
-        request_iterator: _MaybeAsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchRequest],
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.controlplane.etcdpb.rpc_pb2.WatchResponse], collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchResponse]]:
+        request_iterator: collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchRequest],
+        context: grpc.aio.ServicerContext[collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchRequest], collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchResponse]],
+    ) -> collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.WatchResponse]:
         """Any number of watches on one stream."""
 
-def add_WatchServicer_to_server(servicer: WatchServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_WatchServicer_to_server(servicer: WatchServicer, server: grpc.aio.Server) -> None: ...
 
-_LeaseLeaseGrantType = typing_extensions.TypeVar(
-    '_LeaseLeaseGrantType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-    ],
-)
-
-_LeaseLeaseRevokeType = typing_extensions.TypeVar(
-    '_LeaseLeaseRevokeType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-    ],
-)
-
-_LeaseLeaseKeepAliveType = typing_extensions.TypeVar(
-    '_LeaseLeaseKeepAliveType',
-    grpc.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-    ],
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-    ],
-    default=grpc.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-    ],
-)
-
-_LeaseLeaseTimeToLiveType = typing_extensions.TypeVar(
-    '_LeaseLeaseTimeToLiveType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-    ],
-)
-
-_LeaseLeaseLeasesType = typing_extensions.TypeVar(
-    '_LeaseLeaseLeasesType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-    ],
-)
-
-class LeaseStub(typing.Generic[_LeaseLeaseGrantType, _LeaseLeaseRevokeType, _LeaseLeaseKeepAliveType, _LeaseLeaseTimeToLiveType, _LeaseLeaseLeasesType]):
-    @typing.overload
-    def __init__(self: LeaseStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-        ],
-        grpc.StreamStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: LeaseStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-        ],
-        grpc.aio.StreamStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-            podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    LeaseGrant: _LeaseLeaseGrantType
-
-    LeaseRevoke: _LeaseLeaseRevokeType
+class LeaseStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    LeaseGrant: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest, podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse]
+    LeaseRevoke: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest, podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse]
     """Deletes the attached keys too."""
-
-    LeaseKeepAlive: _LeaseLeaseKeepAliveType
-
-    LeaseTimeToLive: _LeaseLeaseTimeToLiveType
-
-    LeaseLeases: _LeaseLeaseLeasesType
-
-LeaseAsyncStub: typing_extensions.TypeAlias = LeaseStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse,
-    ],
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-        podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse,
-    ],
-]
+    LeaseKeepAlive: grpc.aio.StreamStreamMultiCallable[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest, podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse]
+    LeaseTimeToLive: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest, podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse]
+    LeaseLeases: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest, podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse]
 
 class LeaseServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def LeaseGrant(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseGrantResponse]: ...
 
     @abc.abstractmethod
     def LeaseRevoke(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse]]:
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseRevokeResponse]:
         """Deletes the attached keys too."""
 
     @abc.abstractmethod
     def LeaseKeepAlive(
         self,
-        request_iterator: _MaybeAsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest],
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse], collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse]]: ...
+        request_iterator: collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest],
+        context: grpc.aio.ServicerContext[collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveRequest], collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse]],
+    ) -> collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.LeaseKeepAliveResponse]: ...
 
     @abc.abstractmethod
     def LeaseTimeToLive(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseTimeToLiveResponse]: ...
 
     @abc.abstractmethod
     def LeaseLeases(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.LeaseLeasesResponse]: ...
 
-def add_LeaseServicer_to_server(servicer: LeaseServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_LeaseServicer_to_server(servicer: LeaseServicer, server: grpc.aio.Server) -> None: ...
 
-_ClusterMemberAddType = typing_extensions.TypeVar(
-    '_ClusterMemberAddType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-    ],
-)
-
-_ClusterMemberRemoveType = typing_extensions.TypeVar(
-    '_ClusterMemberRemoveType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-    ],
-)
-
-_ClusterMemberUpdateType = typing_extensions.TypeVar(
-    '_ClusterMemberUpdateType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-    ],
-)
-
-_ClusterMemberListType = typing_extensions.TypeVar(
-    '_ClusterMemberListType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-    ],
-)
-
-_ClusterMemberPromoteType = typing_extensions.TypeVar(
-    '_ClusterMemberPromoteType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-    ],
-)
-
-class ClusterStub(typing.Generic[_ClusterMemberAddType, _ClusterMemberRemoveType, _ClusterMemberUpdateType, _ClusterMemberListType, _ClusterMemberPromoteType]):
-    @typing.overload
-    def __init__(self: ClusterStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: ClusterStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    MemberAdd: _ClusterMemberAddType
-
-    MemberRemove: _ClusterMemberRemoveType
-
-    MemberUpdate: _ClusterMemberUpdateType
-
-    MemberList: _ClusterMemberListType
-
-    MemberPromote: _ClusterMemberPromoteType
-
-ClusterAsyncStub: typing_extensions.TypeAlias = ClusterStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberListResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse,
-    ],
-]
+class ClusterStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    MemberAdd: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest, podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse]
+    MemberRemove: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest, podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse]
+    MemberUpdate: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest, podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse]
+    MemberList: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MemberListRequest, podling.controlplane.etcdpb.rpc_pb2.MemberListResponse]
+    MemberPromote: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest, podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse]
 
 class ClusterServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def MemberAdd(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MemberAddRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberAddResponse]: ...
 
     @abc.abstractmethod
     def MemberRemove(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberRemoveResponse]: ...
 
     @abc.abstractmethod
     def MemberUpdate(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberUpdateResponse]: ...
 
     @abc.abstractmethod
     def MemberList(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MemberListRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MemberListResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberListResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MemberListRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberListResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberListResponse]: ...
 
     @abc.abstractmethod
     def MemberPromote(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MemberPromoteResponse]: ...
 
-def add_ClusterServicer_to_server(servicer: ClusterServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_ClusterServicer_to_server(servicer: ClusterServicer, server: grpc.aio.Server) -> None: ...
 
-_MaintenanceAlarmType = typing_extensions.TypeVar(
-    '_MaintenanceAlarmType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-        podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-        podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-        podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-    ],
-)
-
-_MaintenanceStatusType = typing_extensions.TypeVar(
-    '_MaintenanceStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-        podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-        podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-        podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-    ],
-)
-
-_MaintenanceDefragmentType = typing_extensions.TypeVar(
-    '_MaintenanceDefragmentType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-    ],
-)
-
-_MaintenanceHashType = typing_extensions.TypeVar(
-    '_MaintenanceHashType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-    ],
-)
-
-_MaintenanceHashKVType = typing_extensions.TypeVar(
-    '_MaintenanceHashKVType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-    ],
-)
-
-_MaintenanceSnapshotType = typing_extensions.TypeVar(
-    '_MaintenanceSnapshotType',
-    grpc.UnaryStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-    ],
-    default=grpc.UnaryStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-    ],
-)
-
-_MaintenanceMoveLeaderType = typing_extensions.TypeVar(
-    '_MaintenanceMoveLeaderType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-    ],
-)
-
-class MaintenanceStub(typing.Generic[_MaintenanceAlarmType, _MaintenanceStatusType, _MaintenanceDefragmentType, _MaintenanceHashType, _MaintenanceHashKVType, _MaintenanceSnapshotType, _MaintenanceMoveLeaderType]):
-    @typing.overload
-    def __init__(self: MaintenanceStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-            podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-            podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-            podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-            podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-            podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-        ],
-        grpc.UnaryStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-            podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: MaintenanceStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-            podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-            podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-            podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-            podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-            podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-        ],
-        grpc.aio.UnaryStreamMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-            podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-            podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Alarm: _MaintenanceAlarmType
-
-    Status: _MaintenanceStatusType
-
-    Defragment: _MaintenanceDefragmentType
-
-    Hash: _MaintenanceHashType
-
-    HashKV: _MaintenanceHashKVType
-
-    Snapshot: _MaintenanceSnapshotType
-
-    MoveLeader: _MaintenanceMoveLeaderType
-
-MaintenanceAsyncStub: typing_extensions.TypeAlias = MaintenanceStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-        podling.controlplane.etcdpb.rpc_pb2.AlarmResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-        podling.controlplane.etcdpb.rpc_pb2.StatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-        podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-        podling.controlplane.etcdpb.rpc_pb2.HashKVResponse,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-        podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-        podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse,
-    ],
-]
+class MaintenanceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Alarm: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.AlarmRequest, podling.controlplane.etcdpb.rpc_pb2.AlarmResponse]
+    Status: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.StatusRequest, podling.controlplane.etcdpb.rpc_pb2.StatusResponse]
+    Defragment: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest, podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse]
+    Hash: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.HashRequest, podling.controlplane.etcdpb.rpc_pb2.HashResponse]
+    HashKV: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.HashKVRequest, podling.controlplane.etcdpb.rpc_pb2.HashKVResponse]
+    Snapshot: grpc.aio.UnaryStreamMultiCallable[podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest, podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse]
+    MoveLeader: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest, podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse]
 
 class MaintenanceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Alarm(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.AlarmRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.AlarmResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.AlarmResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.AlarmRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.AlarmResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.AlarmResponse]: ...
 
     @abc.abstractmethod
     def Status(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.StatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.StatusResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.StatusResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.StatusRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.StatusResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.StatusResponse]: ...
 
     @abc.abstractmethod
     def Defragment(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.DefragmentRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.DefragmentResponse]: ...
 
     @abc.abstractmethod
     def Hash(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.HashRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.HashResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.HashRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashResponse]: ...
 
     @abc.abstractmethod
     def HashKV(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.HashKVRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.HashKVResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashKVResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.HashKVRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashKVResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.HashKVResponse]: ...
 
     @abc.abstractmethod
     def Snapshot(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse], collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.SnapshotRequest, collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse]],
+    ) -> collections.abc.AsyncIterator[podling.controlplane.etcdpb.rpc_pb2.SnapshotResponse]: ...
 
     @abc.abstractmethod
     def MoveLeader(
         self,
         request: podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderRequest, collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.etcdpb.rpc_pb2.MoveLeaderResponse]: ...
 
-def add_MaintenanceServicer_to_server(servicer: MaintenanceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_MaintenanceServicer_to_server(servicer: MaintenanceServicer, server: grpc.aio.Server) -> None: ...

@@ -17,112 +17,34 @@ import collections.abc
 import grpc
 import grpc.aio
 import podling.controlplane.raftpb.peer_pb2
-import sys
 import typing
 
-if sys.version_info >= (3, 13):
-    import typing as typing_extensions
-else:
-    import typing_extensions
-
-_T = typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
-
-class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_PeerMessagesType = typing_extensions.TypeVar(
-    '_PeerMessagesType',
-    grpc.StreamStreamMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.Batch,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.Batch,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-    default=grpc.StreamStreamMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.Batch,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-)
 
-_PeerSnapshotType = typing_extensions.TypeVar(
-    '_PeerSnapshotType',
-    grpc.StreamUnaryMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-    grpc.aio.StreamUnaryMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-    default=grpc.StreamUnaryMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-)
-
-class PeerStub(typing.Generic[_PeerMessagesType, _PeerSnapshotType]):
-    @typing.overload
-    def __init__(self: PeerStub[
-        grpc.StreamStreamMultiCallable[
-            podling.controlplane.raftpb.peer_pb2.Batch,
-            podling.controlplane.raftpb.peer_pb2.Empty,
-        ],
-        grpc.StreamUnaryMultiCallable[
-            podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-            podling.controlplane.raftpb.peer_pb2.Empty,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: PeerStub[
-        grpc.aio.StreamStreamMultiCallable[
-            podling.controlplane.raftpb.peer_pb2.Batch,
-            podling.controlplane.raftpb.peer_pb2.Empty,
-        ],
-        grpc.aio.StreamUnaryMultiCallable[
-            podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-            podling.controlplane.raftpb.peer_pb2.Empty,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Messages: _PeerMessagesType
+class PeerStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Messages: grpc.aio.StreamStreamMultiCallable[podling.controlplane.raftpb.peer_pb2.Batch, podling.controlplane.raftpb.peer_pb2.Empty]
     """Messages, in order, many at a time. The answer stream stays empty."""
-
-    Snapshot: _PeerSnapshotType
+    Snapshot: grpc.aio.StreamUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.SnapshotPiece, podling.controlplane.raftpb.peer_pb2.Empty]
     """A snapshot file, in pieces. Answered when it is safe on the receiver's disk."""
-
-PeerAsyncStub: typing_extensions.TypeAlias = PeerStub[
-    grpc.aio.StreamStreamMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.Batch,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-    grpc.aio.StreamUnaryMultiCallable[
-        podling.controlplane.raftpb.peer_pb2.SnapshotPiece,
-        podling.controlplane.raftpb.peer_pb2.Empty,
-    ],
-]
 
 class PeerServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Messages(
         self,
-        request_iterator: _MaybeAsyncIterator[podling.controlplane.raftpb.peer_pb2.Batch],
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.controlplane.raftpb.peer_pb2.Empty], collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.Empty]]:
+        request_iterator: collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.Batch],
+        context: grpc.aio.ServicerContext[collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.Batch], collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.Empty]],
+    ) -> collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.Empty]:
         """Messages, in order, many at a time. The answer stream stays empty."""
 
     @abc.abstractmethod
     def Snapshot(
         self,
-        request_iterator: _MaybeAsyncIterator[podling.controlplane.raftpb.peer_pb2.SnapshotPiece],
-        context: _ServicerContext,
-    ) -> typing.Union[podling.controlplane.raftpb.peer_pb2.Empty, collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Empty]]:
+        request_iterator: collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.SnapshotPiece],
+        context: grpc.aio.ServicerContext[collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.SnapshotPiece], collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Empty]],
+    ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Empty]:
         """A snapshot file, in pieces. Answered when it is safe on the receiver's disk."""
 
-def add_PeerServicer_to_server(servicer: PeerServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_PeerServicer_to_server(servicer: PeerServicer, server: grpc.aio.Server) -> None: ...

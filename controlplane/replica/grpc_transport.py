@@ -214,7 +214,7 @@ class _Service(peer_pb2_grpc.PeerServicer):
     async def Snapshot(
         self,
         request_iterator: AsyncIterator[pb.SnapshotPiece],
-        context: "grpc.aio.ServicerContext[pb.SnapshotPiece, pb.Empty]",
+        context: "grpc.aio.ServicerContext[Any, Any]",
     ) -> pb.Empty:
         peer = await self._admit(context)
         try:

@@ -17,1253 +17,296 @@ import collections.abc
 import grpc
 import grpc.aio
 import podling.node.cripb.api_pb2
-import sys
 import typing
 
-if sys.version_info >= (3, 13):
-    import typing as typing_extensions
-else:
-    import typing_extensions
-
-_T = typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
-
-class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_RuntimeServiceVersionType = typing_extensions.TypeVar(
-    '_RuntimeServiceVersionType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.VersionRequest,
-        podling.node.cripb.api_pb2.VersionResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.VersionRequest,
-        podling.node.cripb.api_pb2.VersionResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.VersionRequest,
-        podling.node.cripb.api_pb2.VersionResponse,
-    ],
-)
 
-_RuntimeServiceStatusType = typing_extensions.TypeVar(
-    '_RuntimeServiceStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StatusRequest,
-        podling.node.cripb.api_pb2.StatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StatusRequest,
-        podling.node.cripb.api_pb2.StatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StatusRequest,
-        podling.node.cripb.api_pb2.StatusResponse,
-    ],
-)
-
-_RuntimeServiceRuntimeConfigType = typing_extensions.TypeVar(
-    '_RuntimeServiceRuntimeConfigType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RuntimeConfigRequest,
-        podling.node.cripb.api_pb2.RuntimeConfigResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RuntimeConfigRequest,
-        podling.node.cripb.api_pb2.RuntimeConfigResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RuntimeConfigRequest,
-        podling.node.cripb.api_pb2.RuntimeConfigResponse,
-    ],
-)
-
-_RuntimeServiceUpdateRuntimeConfigType = typing_extensions.TypeVar(
-    '_RuntimeServiceUpdateRuntimeConfigType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-    ],
-)
-
-_RuntimeServiceRunPodSandboxType = typing_extensions.TypeVar(
-    '_RuntimeServiceRunPodSandboxType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RunPodSandboxRequest,
-        podling.node.cripb.api_pb2.RunPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RunPodSandboxRequest,
-        podling.node.cripb.api_pb2.RunPodSandboxResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RunPodSandboxRequest,
-        podling.node.cripb.api_pb2.RunPodSandboxResponse,
-    ],
-)
-
-_RuntimeServiceStopPodSandboxType = typing_extensions.TypeVar(
-    '_RuntimeServiceStopPodSandboxType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopPodSandboxRequest,
-        podling.node.cripb.api_pb2.StopPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopPodSandboxRequest,
-        podling.node.cripb.api_pb2.StopPodSandboxResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopPodSandboxRequest,
-        podling.node.cripb.api_pb2.StopPodSandboxResponse,
-    ],
-)
-
-_RuntimeServiceRemovePodSandboxType = typing_extensions.TypeVar(
-    '_RuntimeServiceRemovePodSandboxType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-        podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-        podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-        podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-    ],
-)
-
-_RuntimeServicePodSandboxStatusType = typing_extensions.TypeVar(
-    '_RuntimeServicePodSandboxStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-    ],
-)
-
-_RuntimeServiceListPodSandboxType = typing_extensions.TypeVar(
-    '_RuntimeServiceListPodSandboxType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxResponse,
-    ],
-)
-
-_RuntimeServiceUpdatePodSandboxResourcesType = typing_extensions.TypeVar(
-    '_RuntimeServiceUpdatePodSandboxResourcesType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-    ],
-)
-
-_RuntimeServiceCreateContainerType = typing_extensions.TypeVar(
-    '_RuntimeServiceCreateContainerType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.CreateContainerRequest,
-        podling.node.cripb.api_pb2.CreateContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.CreateContainerRequest,
-        podling.node.cripb.api_pb2.CreateContainerResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.CreateContainerRequest,
-        podling.node.cripb.api_pb2.CreateContainerResponse,
-    ],
-)
-
-_RuntimeServiceStartContainerType = typing_extensions.TypeVar(
-    '_RuntimeServiceStartContainerType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StartContainerRequest,
-        podling.node.cripb.api_pb2.StartContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StartContainerRequest,
-        podling.node.cripb.api_pb2.StartContainerResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StartContainerRequest,
-        podling.node.cripb.api_pb2.StartContainerResponse,
-    ],
-)
-
-_RuntimeServiceStopContainerType = typing_extensions.TypeVar(
-    '_RuntimeServiceStopContainerType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopContainerRequest,
-        podling.node.cripb.api_pb2.StopContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopContainerRequest,
-        podling.node.cripb.api_pb2.StopContainerResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopContainerRequest,
-        podling.node.cripb.api_pb2.StopContainerResponse,
-    ],
-)
-
-_RuntimeServiceRemoveContainerType = typing_extensions.TypeVar(
-    '_RuntimeServiceRemoveContainerType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveContainerRequest,
-        podling.node.cripb.api_pb2.RemoveContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveContainerRequest,
-        podling.node.cripb.api_pb2.RemoveContainerResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveContainerRequest,
-        podling.node.cripb.api_pb2.RemoveContainerResponse,
-    ],
-)
-
-_RuntimeServiceListContainersType = typing_extensions.TypeVar(
-    '_RuntimeServiceListContainersType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainersRequest,
-        podling.node.cripb.api_pb2.ListContainersResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainersRequest,
-        podling.node.cripb.api_pb2.ListContainersResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainersRequest,
-        podling.node.cripb.api_pb2.ListContainersResponse,
-    ],
-)
-
-_RuntimeServiceContainerStatusType = typing_extensions.TypeVar(
-    '_RuntimeServiceContainerStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatusRequest,
-        podling.node.cripb.api_pb2.ContainerStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatusRequest,
-        podling.node.cripb.api_pb2.ContainerStatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatusRequest,
-        podling.node.cripb.api_pb2.ContainerStatusResponse,
-    ],
-)
-
-_RuntimeServiceUpdateContainerResourcesType = typing_extensions.TypeVar(
-    '_RuntimeServiceUpdateContainerResourcesType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-        podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-        podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-        podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-    ],
-)
-
-_RuntimeServiceReopenContainerLogType = typing_extensions.TypeVar(
-    '_RuntimeServiceReopenContainerLogType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-        podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-        podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-        podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-    ],
-)
-
-_RuntimeServiceExecSyncType = typing_extensions.TypeVar(
-    '_RuntimeServiceExecSyncType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecSyncRequest,
-        podling.node.cripb.api_pb2.ExecSyncResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecSyncRequest,
-        podling.node.cripb.api_pb2.ExecSyncResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecSyncRequest,
-        podling.node.cripb.api_pb2.ExecSyncResponse,
-    ],
-)
-
-_RuntimeServiceExecType = typing_extensions.TypeVar(
-    '_RuntimeServiceExecType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecRequest,
-        podling.node.cripb.api_pb2.ExecResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecRequest,
-        podling.node.cripb.api_pb2.ExecResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecRequest,
-        podling.node.cripb.api_pb2.ExecResponse,
-    ],
-)
-
-_RuntimeServiceAttachType = typing_extensions.TypeVar(
-    '_RuntimeServiceAttachType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.AttachRequest,
-        podling.node.cripb.api_pb2.AttachResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.AttachRequest,
-        podling.node.cripb.api_pb2.AttachResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.AttachRequest,
-        podling.node.cripb.api_pb2.AttachResponse,
-    ],
-)
-
-_RuntimeServicePortForwardType = typing_extensions.TypeVar(
-    '_RuntimeServicePortForwardType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PortForwardRequest,
-        podling.node.cripb.api_pb2.PortForwardResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PortForwardRequest,
-        podling.node.cripb.api_pb2.PortForwardResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PortForwardRequest,
-        podling.node.cripb.api_pb2.PortForwardResponse,
-    ],
-)
-
-_RuntimeServiceContainerStatsType = typing_extensions.TypeVar(
-    '_RuntimeServiceContainerStatsType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatsRequest,
-        podling.node.cripb.api_pb2.ContainerStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatsRequest,
-        podling.node.cripb.api_pb2.ContainerStatsResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatsRequest,
-        podling.node.cripb.api_pb2.ContainerStatsResponse,
-    ],
-)
-
-_RuntimeServiceListContainerStatsType = typing_extensions.TypeVar(
-    '_RuntimeServiceListContainerStatsType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainerStatsRequest,
-        podling.node.cripb.api_pb2.ListContainerStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainerStatsRequest,
-        podling.node.cripb.api_pb2.ListContainerStatsResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainerStatsRequest,
-        podling.node.cripb.api_pb2.ListContainerStatsResponse,
-    ],
-)
-
-_RuntimeServicePodSandboxStatsType = typing_extensions.TypeVar(
-    '_RuntimeServicePodSandboxStatsType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-    ],
-)
-
-_RuntimeServiceListPodSandboxStatsType = typing_extensions.TypeVar(
-    '_RuntimeServiceListPodSandboxStatsType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-    ],
-)
-
-_RuntimeServiceGetContainerEventsType = typing_extensions.TypeVar(
-    '_RuntimeServiceGetContainerEventsType',
-    grpc.UnaryStreamMultiCallable[
-        podling.node.cripb.api_pb2.GetEventsRequest,
-        podling.node.cripb.api_pb2.ContainerEventResponse,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.node.cripb.api_pb2.GetEventsRequest,
-        podling.node.cripb.api_pb2.ContainerEventResponse,
-    ],
-    default=grpc.UnaryStreamMultiCallable[
-        podling.node.cripb.api_pb2.GetEventsRequest,
-        podling.node.cripb.api_pb2.ContainerEventResponse,
-    ],
-)
-
-class RuntimeServiceStub(typing.Generic[_RuntimeServiceVersionType, _RuntimeServiceStatusType, _RuntimeServiceRuntimeConfigType, _RuntimeServiceUpdateRuntimeConfigType, _RuntimeServiceRunPodSandboxType, _RuntimeServiceStopPodSandboxType, _RuntimeServiceRemovePodSandboxType, _RuntimeServicePodSandboxStatusType, _RuntimeServiceListPodSandboxType, _RuntimeServiceUpdatePodSandboxResourcesType, _RuntimeServiceCreateContainerType, _RuntimeServiceStartContainerType, _RuntimeServiceStopContainerType, _RuntimeServiceRemoveContainerType, _RuntimeServiceListContainersType, _RuntimeServiceContainerStatusType, _RuntimeServiceUpdateContainerResourcesType, _RuntimeServiceReopenContainerLogType, _RuntimeServiceExecSyncType, _RuntimeServiceExecType, _RuntimeServiceAttachType, _RuntimeServicePortForwardType, _RuntimeServiceContainerStatsType, _RuntimeServiceListContainerStatsType, _RuntimeServicePodSandboxStatsType, _RuntimeServiceListPodSandboxStatsType, _RuntimeServiceGetContainerEventsType]):
-    @typing.overload
-    def __init__(self: RuntimeServiceStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.VersionRequest,
-            podling.node.cripb.api_pb2.VersionResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StatusRequest,
-            podling.node.cripb.api_pb2.StatusResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RuntimeConfigRequest,
-            podling.node.cripb.api_pb2.RuntimeConfigResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-            podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RunPodSandboxRequest,
-            podling.node.cripb.api_pb2.RunPodSandboxResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StopPodSandboxRequest,
-            podling.node.cripb.api_pb2.StopPodSandboxResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-            podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-            podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListPodSandboxRequest,
-            podling.node.cripb.api_pb2.ListPodSandboxResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-            podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.CreateContainerRequest,
-            podling.node.cripb.api_pb2.CreateContainerResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StartContainerRequest,
-            podling.node.cripb.api_pb2.StartContainerResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StopContainerRequest,
-            podling.node.cripb.api_pb2.StopContainerResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemoveContainerRequest,
-            podling.node.cripb.api_pb2.RemoveContainerResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListContainersRequest,
-            podling.node.cripb.api_pb2.ListContainersResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ContainerStatusRequest,
-            podling.node.cripb.api_pb2.ContainerStatusResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-            podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-            podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ExecSyncRequest,
-            podling.node.cripb.api_pb2.ExecSyncResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ExecRequest,
-            podling.node.cripb.api_pb2.ExecResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.AttachRequest,
-            podling.node.cripb.api_pb2.AttachResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PortForwardRequest,
-            podling.node.cripb.api_pb2.PortForwardResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ContainerStatsRequest,
-            podling.node.cripb.api_pb2.ContainerStatsResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListContainerStatsRequest,
-            podling.node.cripb.api_pb2.ListContainerStatsResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-            podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-            podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-        ],
-        grpc.UnaryStreamMultiCallable[
-            podling.node.cripb.api_pb2.GetEventsRequest,
-            podling.node.cripb.api_pb2.ContainerEventResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: RuntimeServiceStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.VersionRequest,
-            podling.node.cripb.api_pb2.VersionResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StatusRequest,
-            podling.node.cripb.api_pb2.StatusResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RuntimeConfigRequest,
-            podling.node.cripb.api_pb2.RuntimeConfigResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-            podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RunPodSandboxRequest,
-            podling.node.cripb.api_pb2.RunPodSandboxResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StopPodSandboxRequest,
-            podling.node.cripb.api_pb2.StopPodSandboxResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-            podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-            podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListPodSandboxRequest,
-            podling.node.cripb.api_pb2.ListPodSandboxResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-            podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.CreateContainerRequest,
-            podling.node.cripb.api_pb2.CreateContainerResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StartContainerRequest,
-            podling.node.cripb.api_pb2.StartContainerResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.StopContainerRequest,
-            podling.node.cripb.api_pb2.StopContainerResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemoveContainerRequest,
-            podling.node.cripb.api_pb2.RemoveContainerResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListContainersRequest,
-            podling.node.cripb.api_pb2.ListContainersResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ContainerStatusRequest,
-            podling.node.cripb.api_pb2.ContainerStatusResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-            podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-            podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ExecSyncRequest,
-            podling.node.cripb.api_pb2.ExecSyncResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ExecRequest,
-            podling.node.cripb.api_pb2.ExecResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.AttachRequest,
-            podling.node.cripb.api_pb2.AttachResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PortForwardRequest,
-            podling.node.cripb.api_pb2.PortForwardResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ContainerStatsRequest,
-            podling.node.cripb.api_pb2.ContainerStatsResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListContainerStatsRequest,
-            podling.node.cripb.api_pb2.ListContainerStatsResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-            podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-            podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-        ],
-        grpc.aio.UnaryStreamMultiCallable[
-            podling.node.cripb.api_pb2.GetEventsRequest,
-            podling.node.cripb.api_pb2.ContainerEventResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    Version: _RuntimeServiceVersionType
-
-    Status: _RuntimeServiceStatusType
-
-    RuntimeConfig: _RuntimeServiceRuntimeConfigType
-
-    UpdateRuntimeConfig: _RuntimeServiceUpdateRuntimeConfigType
-
-    RunPodSandbox: _RuntimeServiceRunPodSandboxType
+class RuntimeServiceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Version: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.VersionRequest, podling.node.cripb.api_pb2.VersionResponse]
+    Status: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.StatusRequest, podling.node.cripb.api_pb2.StatusResponse]
+    RuntimeConfig: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.RuntimeConfigRequest, podling.node.cripb.api_pb2.RuntimeConfigResponse]
+    UpdateRuntimeConfig: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest, podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse]
+    RunPodSandbox: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.RunPodSandboxRequest, podling.node.cripb.api_pb2.RunPodSandboxResponse]
     """A sandbox is a pod's frame: its addresses, its DNS settings, its directories."""
-
-    StopPodSandbox: _RuntimeServiceStopPodSandboxType
+    StopPodSandbox: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.StopPodSandboxRequest, podling.node.cripb.api_pb2.StopPodSandboxResponse]
     """Kills what still runs inside and gives the addresses back. May be repeated."""
-
-    RemovePodSandbox: _RuntimeServiceRemovePodSandboxType
+    RemovePodSandbox: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.RemovePodSandboxRequest, podling.node.cripb.api_pb2.RemovePodSandboxResponse]
     """Forgets a sandbox and its containers. May be repeated; an unknown id is no error."""
-
-    PodSandboxStatus: _RuntimeServicePodSandboxStatusType
-
-    ListPodSandbox: _RuntimeServiceListPodSandboxType
-
-    UpdatePodSandboxResources: _RuntimeServiceUpdatePodSandboxResourcesType
-
-    CreateContainer: _RuntimeServiceCreateContainerType
-
-    StartContainer: _RuntimeServiceStartContainerType
-
-    StopContainer: _RuntimeServiceStopContainerType
+    PodSandboxStatus: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.PodSandboxStatusRequest, podling.node.cripb.api_pb2.PodSandboxStatusResponse]
+    ListPodSandbox: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ListPodSandboxRequest, podling.node.cripb.api_pb2.ListPodSandboxResponse]
+    UpdatePodSandboxResources: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest, podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse]
+    CreateContainer: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.CreateContainerRequest, podling.node.cripb.api_pb2.CreateContainerResponse]
+    StartContainer: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.StartContainerRequest, podling.node.cripb.api_pb2.StartContainerResponse]
+    StopContainer: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.StopContainerRequest, podling.node.cripb.api_pb2.StopContainerResponse]
     """Returns when the container has ended: by its stop signal, or by SIGKILL after the time-out."""
-
-    RemoveContainer: _RuntimeServiceRemoveContainerType
-
-    ListContainers: _RuntimeServiceListContainersType
-
-    ContainerStatus: _RuntimeServiceContainerStatusType
-
-    UpdateContainerResources: _RuntimeServiceUpdateContainerResourcesType
-
-    ReopenContainerLog: _RuntimeServiceReopenContainerLogType
-
-    ExecSync: _RuntimeServiceExecSyncType
+    RemoveContainer: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.RemoveContainerRequest, podling.node.cripb.api_pb2.RemoveContainerResponse]
+    ListContainers: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ListContainersRequest, podling.node.cripb.api_pb2.ListContainersResponse]
+    ContainerStatus: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ContainerStatusRequest, podling.node.cripb.api_pb2.ContainerStatusResponse]
+    UpdateContainerResources: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.UpdateContainerResourcesRequest, podling.node.cripb.api_pb2.UpdateContainerResourcesResponse]
+    ReopenContainerLog: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ReopenContainerLogRequest, podling.node.cripb.api_pb2.ReopenContainerLogResponse]
+    ExecSync: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ExecSyncRequest, podling.node.cripb.api_pb2.ExecSyncResponse]
     """Runs a command beside the container's own process and returns its output when it has ended."""
-
-    Exec: _RuntimeServiceExecType
+    Exec: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ExecRequest, podling.node.cripb.api_pb2.ExecResponse]
     """The three below answer with the address of a streaming server."""
-
-    Attach: _RuntimeServiceAttachType
-
-    PortForward: _RuntimeServicePortForwardType
-
-    ContainerStats: _RuntimeServiceContainerStatsType
-
-    ListContainerStats: _RuntimeServiceListContainerStatsType
-
-    PodSandboxStats: _RuntimeServicePodSandboxStatsType
-
-    ListPodSandboxStats: _RuntimeServiceListPodSandboxStatsType
-
-    GetContainerEvents: _RuntimeServiceGetContainerEventsType
+    Attach: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.AttachRequest, podling.node.cripb.api_pb2.AttachResponse]
+    PortForward: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.PortForwardRequest, podling.node.cripb.api_pb2.PortForwardResponse]
+    ContainerStats: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ContainerStatsRequest, podling.node.cripb.api_pb2.ContainerStatsResponse]
+    ListContainerStats: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ListContainerStatsRequest, podling.node.cripb.api_pb2.ListContainerStatsResponse]
+    PodSandboxStats: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.PodSandboxStatsRequest, podling.node.cripb.api_pb2.PodSandboxStatsResponse]
+    ListPodSandboxStats: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ListPodSandboxStatsRequest, podling.node.cripb.api_pb2.ListPodSandboxStatsResponse]
+    GetContainerEvents: grpc.aio.UnaryStreamMultiCallable[podling.node.cripb.api_pb2.GetEventsRequest, podling.node.cripb.api_pb2.ContainerEventResponse]
     """Every change of a container's state from now on. A reader that connects lists first-hand state
     afterwards, so that nothing falls between.
     """
-
-RuntimeServiceAsyncStub: typing_extensions.TypeAlias = RuntimeServiceStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.VersionRequest,
-        podling.node.cripb.api_pb2.VersionResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StatusRequest,
-        podling.node.cripb.api_pb2.StatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RuntimeConfigRequest,
-        podling.node.cripb.api_pb2.RuntimeConfigResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-        podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RunPodSandboxRequest,
-        podling.node.cripb.api_pb2.RunPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopPodSandboxRequest,
-        podling.node.cripb.api_pb2.StopPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-        podling.node.cripb.api_pb2.RemovePodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-        podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.CreateContainerRequest,
-        podling.node.cripb.api_pb2.CreateContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StartContainerRequest,
-        podling.node.cripb.api_pb2.StartContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.StopContainerRequest,
-        podling.node.cripb.api_pb2.StopContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveContainerRequest,
-        podling.node.cripb.api_pb2.RemoveContainerResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainersRequest,
-        podling.node.cripb.api_pb2.ListContainersResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatusRequest,
-        podling.node.cripb.api_pb2.ContainerStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-        podling.node.cripb.api_pb2.UpdateContainerResourcesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-        podling.node.cripb.api_pb2.ReopenContainerLogResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecSyncRequest,
-        podling.node.cripb.api_pb2.ExecSyncResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ExecRequest,
-        podling.node.cripb.api_pb2.ExecResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.AttachRequest,
-        podling.node.cripb.api_pb2.AttachResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PortForwardRequest,
-        podling.node.cripb.api_pb2.PortForwardResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ContainerStatsRequest,
-        podling.node.cripb.api_pb2.ContainerStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListContainerStatsRequest,
-        podling.node.cripb.api_pb2.ListContainerStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.PodSandboxStatsResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-        podling.node.cripb.api_pb2.ListPodSandboxStatsResponse,
-    ],
-    grpc.aio.UnaryStreamMultiCallable[
-        podling.node.cripb.api_pb2.GetEventsRequest,
-        podling.node.cripb.api_pb2.ContainerEventResponse,
-    ],
-]
 
 class RuntimeServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Version(
         self,
         request: podling.node.cripb.api_pb2.VersionRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.VersionResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.VersionResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.VersionRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.VersionResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.VersionResponse]: ...
 
     @abc.abstractmethod
     def Status(
         self,
         request: podling.node.cripb.api_pb2.StatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.StatusResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.StatusResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.StatusRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.StatusResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.StatusResponse]: ...
 
     @abc.abstractmethod
     def RuntimeConfig(
         self,
         request: podling.node.cripb.api_pb2.RuntimeConfigRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.RuntimeConfigResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.RuntimeConfigResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.RuntimeConfigRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.RuntimeConfigResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.RuntimeConfigResponse]: ...
 
     @abc.abstractmethod
     def UpdateRuntimeConfig(
         self,
         request: podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.UpdateRuntimeConfigRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateRuntimeConfigResponse]: ...
 
     @abc.abstractmethod
     def RunPodSandbox(
         self,
         request: podling.node.cripb.api_pb2.RunPodSandboxRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.RunPodSandboxResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.RunPodSandboxResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.RunPodSandboxRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.RunPodSandboxResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.RunPodSandboxResponse]:
         """A sandbox is a pod's frame: its addresses, its DNS settings, its directories."""
 
     @abc.abstractmethod
     def StopPodSandbox(
         self,
         request: podling.node.cripb.api_pb2.StopPodSandboxRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.StopPodSandboxResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.StopPodSandboxResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.StopPodSandboxRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.StopPodSandboxResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.StopPodSandboxResponse]:
         """Kills what still runs inside and gives the addresses back. May be repeated."""
 
     @abc.abstractmethod
     def RemovePodSandbox(
         self,
         request: podling.node.cripb.api_pb2.RemovePodSandboxRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.RemovePodSandboxResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemovePodSandboxResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.RemovePodSandboxRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemovePodSandboxResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.RemovePodSandboxResponse]:
         """Forgets a sandbox and its containers. May be repeated; an unknown id is no error."""
 
     @abc.abstractmethod
     def PodSandboxStatus(
         self,
         request: podling.node.cripb.api_pb2.PodSandboxStatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.PodSandboxStatusResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatusResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.PodSandboxStatusRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatusResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatusResponse]: ...
 
     @abc.abstractmethod
     def ListPodSandbox(
         self,
         request: podling.node.cripb.api_pb2.ListPodSandboxRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ListPodSandboxResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ListPodSandboxRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxResponse]: ...
 
     @abc.abstractmethod
     def UpdatePodSandboxResources(
         self,
         request: podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdatePodSandboxResourcesResponse]: ...
 
     @abc.abstractmethod
     def CreateContainer(
         self,
         request: podling.node.cripb.api_pb2.CreateContainerRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.CreateContainerResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.CreateContainerResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.CreateContainerRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.CreateContainerResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.CreateContainerResponse]: ...
 
     @abc.abstractmethod
     def StartContainer(
         self,
         request: podling.node.cripb.api_pb2.StartContainerRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.StartContainerResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.StartContainerResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.StartContainerRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.StartContainerResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.StartContainerResponse]: ...
 
     @abc.abstractmethod
     def StopContainer(
         self,
         request: podling.node.cripb.api_pb2.StopContainerRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.StopContainerResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.StopContainerResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.StopContainerRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.StopContainerResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.StopContainerResponse]:
         """Returns when the container has ended: by its stop signal, or by SIGKILL after the time-out."""
 
     @abc.abstractmethod
     def RemoveContainer(
         self,
         request: podling.node.cripb.api_pb2.RemoveContainerRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.RemoveContainerResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveContainerResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.RemoveContainerRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveContainerResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveContainerResponse]: ...
 
     @abc.abstractmethod
     def ListContainers(
         self,
         request: podling.node.cripb.api_pb2.ListContainersRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ListContainersResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainersResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ListContainersRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainersResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainersResponse]: ...
 
     @abc.abstractmethod
     def ContainerStatus(
         self,
         request: podling.node.cripb.api_pb2.ContainerStatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ContainerStatusResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatusResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ContainerStatusRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatusResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatusResponse]: ...
 
     @abc.abstractmethod
     def UpdateContainerResources(
         self,
         request: podling.node.cripb.api_pb2.UpdateContainerResourcesRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.UpdateContainerResourcesResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateContainerResourcesResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.UpdateContainerResourcesRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateContainerResourcesResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.UpdateContainerResourcesResponse]: ...
 
     @abc.abstractmethod
     def ReopenContainerLog(
         self,
         request: podling.node.cripb.api_pb2.ReopenContainerLogRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ReopenContainerLogResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ReopenContainerLogResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ReopenContainerLogRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ReopenContainerLogResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ReopenContainerLogResponse]: ...
 
     @abc.abstractmethod
     def ExecSync(
         self,
         request: podling.node.cripb.api_pb2.ExecSyncRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ExecSyncResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecSyncResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ExecSyncRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecSyncResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecSyncResponse]:
         """Runs a command beside the container's own process and returns its output when it has ended."""
 
     @abc.abstractmethod
     def Exec(
         self,
         request: podling.node.cripb.api_pb2.ExecRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ExecResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ExecRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ExecResponse]:
         """The three below answer with the address of a streaming server."""
 
     @abc.abstractmethod
     def Attach(
         self,
         request: podling.node.cripb.api_pb2.AttachRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.AttachResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.AttachResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.AttachRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.AttachResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.AttachResponse]: ...
 
     @abc.abstractmethod
     def PortForward(
         self,
         request: podling.node.cripb.api_pb2.PortForwardRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.PortForwardResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.PortForwardResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.PortForwardRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.PortForwardResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.PortForwardResponse]: ...
 
     @abc.abstractmethod
     def ContainerStats(
         self,
         request: podling.node.cripb.api_pb2.ContainerStatsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ContainerStatsResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatsResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ContainerStatsRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatsResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ContainerStatsResponse]: ...
 
     @abc.abstractmethod
     def ListContainerStats(
         self,
         request: podling.node.cripb.api_pb2.ListContainerStatsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ListContainerStatsResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainerStatsResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ListContainerStatsRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainerStatsResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ListContainerStatsResponse]: ...
 
     @abc.abstractmethod
     def PodSandboxStats(
         self,
         request: podling.node.cripb.api_pb2.PodSandboxStatsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.PodSandboxStatsResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatsResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.PodSandboxStatsRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatsResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.PodSandboxStatsResponse]: ...
 
     @abc.abstractmethod
     def ListPodSandboxStats(
         self,
         request: podling.node.cripb.api_pb2.ListPodSandboxStatsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ListPodSandboxStatsResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxStatsResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ListPodSandboxStatsRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxStatsResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ListPodSandboxStatsResponse]: ...
 
     @abc.abstractmethod
     def GetContainerEvents(
         self,
         request: podling.node.cripb.api_pb2.GetEventsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[podling.node.cripb.api_pb2.ContainerEventResponse], collections.abc.AsyncIterator[podling.node.cripb.api_pb2.ContainerEventResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.GetEventsRequest, collections.abc.AsyncIterator[podling.node.cripb.api_pb2.ContainerEventResponse]],
+    ) -> collections.abc.AsyncIterator[podling.node.cripb.api_pb2.ContainerEventResponse]:
         """Every change of a container's state from now on. A reader that connects lists first-hand state
         afterwards, so that nothing falls between.
         """
 
-def add_RuntimeServiceServicer_to_server(servicer: RuntimeServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_RuntimeServiceServicer_to_server(servicer: RuntimeServiceServicer, server: grpc.aio.Server) -> None: ...
 
-_ImageServiceListImagesType = typing_extensions.TypeVar(
-    '_ImageServiceListImagesType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListImagesRequest,
-        podling.node.cripb.api_pb2.ListImagesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListImagesRequest,
-        podling.node.cripb.api_pb2.ListImagesResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListImagesRequest,
-        podling.node.cripb.api_pb2.ListImagesResponse,
-    ],
-)
-
-_ImageServiceImageStatusType = typing_extensions.TypeVar(
-    '_ImageServiceImageStatusType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageStatusRequest,
-        podling.node.cripb.api_pb2.ImageStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageStatusRequest,
-        podling.node.cripb.api_pb2.ImageStatusResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageStatusRequest,
-        podling.node.cripb.api_pb2.ImageStatusResponse,
-    ],
-)
-
-_ImageServicePullImageType = typing_extensions.TypeVar(
-    '_ImageServicePullImageType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PullImageRequest,
-        podling.node.cripb.api_pb2.PullImageResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PullImageRequest,
-        podling.node.cripb.api_pb2.PullImageResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PullImageRequest,
-        podling.node.cripb.api_pb2.PullImageResponse,
-    ],
-)
-
-_ImageServiceRemoveImageType = typing_extensions.TypeVar(
-    '_ImageServiceRemoveImageType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveImageRequest,
-        podling.node.cripb.api_pb2.RemoveImageResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveImageRequest,
-        podling.node.cripb.api_pb2.RemoveImageResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveImageRequest,
-        podling.node.cripb.api_pb2.RemoveImageResponse,
-    ],
-)
-
-_ImageServiceImageFsInfoType = typing_extensions.TypeVar(
-    '_ImageServiceImageFsInfoType',
-    grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageFsInfoRequest,
-        podling.node.cripb.api_pb2.ImageFsInfoResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageFsInfoRequest,
-        podling.node.cripb.api_pb2.ImageFsInfoResponse,
-    ],
-    default=grpc.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageFsInfoRequest,
-        podling.node.cripb.api_pb2.ImageFsInfoResponse,
-    ],
-)
-
-class ImageServiceStub(typing.Generic[_ImageServiceListImagesType, _ImageServiceImageStatusType, _ImageServicePullImageType, _ImageServiceRemoveImageType, _ImageServiceImageFsInfoType]):
-    @typing.overload
-    def __init__(self: ImageServiceStub[
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListImagesRequest,
-            podling.node.cripb.api_pb2.ListImagesResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ImageStatusRequest,
-            podling.node.cripb.api_pb2.ImageStatusResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PullImageRequest,
-            podling.node.cripb.api_pb2.PullImageResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemoveImageRequest,
-            podling.node.cripb.api_pb2.RemoveImageResponse,
-        ],
-        grpc.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ImageFsInfoRequest,
-            podling.node.cripb.api_pb2.ImageFsInfoResponse,
-        ],
-    ], channel: grpc.Channel) -> None: ...
-
-    @typing.overload
-    def __init__(self: ImageServiceStub[
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ListImagesRequest,
-            podling.node.cripb.api_pb2.ListImagesResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ImageStatusRequest,
-            podling.node.cripb.api_pb2.ImageStatusResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.PullImageRequest,
-            podling.node.cripb.api_pb2.PullImageResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.RemoveImageRequest,
-            podling.node.cripb.api_pb2.RemoveImageResponse,
-        ],
-        grpc.aio.UnaryUnaryMultiCallable[
-            podling.node.cripb.api_pb2.ImageFsInfoRequest,
-            podling.node.cripb.api_pb2.ImageFsInfoResponse,
-        ],
-    ], channel: grpc.aio.Channel) -> None: ...
-
-    ListImages: _ImageServiceListImagesType
-
-    ImageStatus: _ImageServiceImageStatusType
+class ImageServiceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    ListImages: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ListImagesRequest, podling.node.cripb.api_pb2.ListImagesResponse]
+    ImageStatus: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ImageStatusRequest, podling.node.cripb.api_pb2.ImageStatusResponse]
     """An image that is not present is an answer without `image`, not an error."""
-
-    PullImage: _ImageServicePullImageType
-
-    RemoveImage: _ImageServiceRemoveImageType
-
-    ImageFsInfo: _ImageServiceImageFsInfoType
-
-ImageServiceAsyncStub: typing_extensions.TypeAlias = ImageServiceStub[
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ListImagesRequest,
-        podling.node.cripb.api_pb2.ListImagesResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageStatusRequest,
-        podling.node.cripb.api_pb2.ImageStatusResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.PullImageRequest,
-        podling.node.cripb.api_pb2.PullImageResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.RemoveImageRequest,
-        podling.node.cripb.api_pb2.RemoveImageResponse,
-    ],
-    grpc.aio.UnaryUnaryMultiCallable[
-        podling.node.cripb.api_pb2.ImageFsInfoRequest,
-        podling.node.cripb.api_pb2.ImageFsInfoResponse,
-    ],
-]
+    PullImage: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.PullImageRequest, podling.node.cripb.api_pb2.PullImageResponse]
+    RemoveImage: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.RemoveImageRequest, podling.node.cripb.api_pb2.RemoveImageResponse]
+    ImageFsInfo: grpc.aio.UnaryUnaryMultiCallable[podling.node.cripb.api_pb2.ImageFsInfoRequest, podling.node.cripb.api_pb2.ImageFsInfoResponse]
 
 class ImageServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def ListImages(
         self,
         request: podling.node.cripb.api_pb2.ListImagesRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ListImagesResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListImagesResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ListImagesRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ListImagesResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ListImagesResponse]: ...
 
     @abc.abstractmethod
     def ImageStatus(
         self,
         request: podling.node.cripb.api_pb2.ImageStatusRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ImageStatusResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageStatusResponse]]:
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ImageStatusRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageStatusResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageStatusResponse]:
         """An image that is not present is an answer without `image`, not an error."""
 
     @abc.abstractmethod
     def PullImage(
         self,
         request: podling.node.cripb.api_pb2.PullImageRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.PullImageResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.PullImageResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.PullImageRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.PullImageResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.PullImageResponse]: ...
 
     @abc.abstractmethod
     def RemoveImage(
         self,
         request: podling.node.cripb.api_pb2.RemoveImageRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.RemoveImageResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveImageResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.RemoveImageRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveImageResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.RemoveImageResponse]: ...
 
     @abc.abstractmethod
     def ImageFsInfo(
         self,
         request: podling.node.cripb.api_pb2.ImageFsInfoRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[podling.node.cripb.api_pb2.ImageFsInfoResponse, collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageFsInfoResponse]]: ...
+        context: grpc.aio.ServicerContext[podling.node.cripb.api_pb2.ImageFsInfoRequest, collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageFsInfoResponse]],
+    ) -> collections.abc.Awaitable[podling.node.cripb.api_pb2.ImageFsInfoResponse]: ...
 
-def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
+def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: grpc.aio.Server) -> None: ...

@@ -105,10 +105,6 @@ class ClusterNamespace:
     cluster: TestCluster
     name: str
 
-    def up(self, wanted: Wanted | None = None) -> None:
-        """Start what does not run; returns when all is Ready."""
-        self.launcher.up(wanted or Wanted(), UP_SECONDS, self._tether)
-
     @property
     def kubeconfig(self) -> Path:
         return self.cluster.kubeconfig
