@@ -69,7 +69,7 @@ class EtcdStorage:
         if self._config.root_certificates is None:
             self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
         else:
-            credentials = grpc.ssl_channel_credentials(  # type: ignore[no-untyped-call]
+            credentials = grpc.ssl_channel_credentials(
                 self._config.root_certificates, self._config.key, self._config.certificate
             )
             self._channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)

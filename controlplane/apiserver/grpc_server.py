@@ -154,7 +154,7 @@ def _bind(server: grpc.aio.Server, config: GrpcServerConfig) -> int:
         if config.tls is None:
             return server.add_insecure_port(config.address)
         key, certificate = Path(config.tls.key), Path(config.tls.certificate)
-        credentials = grpc.ssl_server_credentials(  # type: ignore[no-untyped-call]
+        credentials = grpc.ssl_server_credentials(
             [(key.read_bytes(), certificate.read_bytes())],
             root_certificates=Path(config.tls.client_ca).read_bytes(),
             require_client_auth=True,

@@ -37,13 +37,13 @@ class PeerTls:
         return cls(ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        credentials: grpc.ServerCredentials = grpc.ssl_server_credentials(  # type: ignore[no-untyped-call]
+        credentials: grpc.ServerCredentials = grpc.ssl_server_credentials(
             [(self.key, self.certificate)], root_certificates=self.ca, require_client_auth=True
         )
         return credentials
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        credentials: grpc.ChannelCredentials = grpc.ssl_channel_credentials(  # type: ignore[no-untyped-call]
+        credentials: grpc.ChannelCredentials = grpc.ssl_channel_credentials(
             self.ca, self.key, self.certificate
         )
         return credentials

@@ -113,7 +113,7 @@ def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
     try:
         if config.tls is None:
             return server.add_insecure_port(config.address)
-        credentials = grpc.ssl_server_credentials(  # type: ignore[no-untyped-call]
+        credentials = grpc.ssl_server_credentials(
             [(config.tls.key.read_bytes(), config.tls.certificate.read_bytes())],
             root_certificates=config.tls.client_ca.read_bytes(),
             require_client_auth=True,

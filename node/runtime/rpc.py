@@ -50,7 +50,7 @@ def runtime_service(
         finally:
             subscription.close()
 
-    handlers["GetContainerEvents"] = grpc.unary_stream_rpc_method_handler(  # type: ignore[no-untyped-call]
+    handlers["GetContainerEvents"] = grpc.unary_stream_rpc_method_handler(
         get_container_events,
         request_deserializer=cri.GetEventsRequest.FromString,
         response_serializer=cri.ContainerEventResponse.SerializeToString,
@@ -64,21 +64,21 @@ def image_service(
     return _service("runtime.v1.ImageService", _unary(calls, tasks))
 
 
-def _service(name: str, handlers: dict[str, grpc.RpcMethodHandler]) -> grpc.GenericRpcHandler:
-    service: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(  # type: ignore[no-untyped-call]
-        name, handlers
-    )
+def _service(
+    name: str, handlers: dict[str, "grpc.RpcMethodHandler[Any, Any]"]
+) -> grpc.GenericRpcHandler:
+    service: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(name, handlers)
     return service
 
 
 def _unary(
     calls: Iterable[Callable[..., Awaitable[object]]], tasks: TaskSet
-) -> dict[str, grpc.RpcMethodHandler]:
-    handlers: dict[str, grpc.RpcMethodHandler] = {}
+) -> dict[str, "grpc.RpcMethodHandler[Any, Any]"]:
+    handlers: dict[str, "grpc.RpcMethodHandler[Any, Any]"] = {}
     for call in calls:
         signature = inspect.signature(call)
         request_type: type[Message] = signature.parameters["request"].annotation
-        handlers[call.__name__] = grpc.unary_unary_rpc_method_handler(  # type: ignore[no-untyped-call]
+        handlers[call.__name__] = grpc.unary_unary_rpc_method_handler(
             _guarded(call, tasks),
             request_deserializer=request_type.FromString,
             response_serializer=signature.return_annotation.SerializeToString,
