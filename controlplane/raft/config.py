@@ -10,8 +10,9 @@ class Config:
     member_id: int
     """This member; not zero."""
     election_ticks: int = 40
-    """A follower that hears nothing for this long, plus up to as much again by dice, campaigns. A
-    leader that hears no majority for this long steps down. Ten times `heartbeat_ticks` is usual."""
+    """A follower that hears nothing for this long, plus up to half as much by dice, campaigns: a
+    vote takes milliseconds, so more spread would only cost time. A leader that hears no majority
+    for this long steps down. Ten times `heartbeat_ticks` is usual."""
     heartbeat_ticks: int = 4
     """How often a leader tells that it is there."""
     max_append_bytes: int = 1024 * 1024

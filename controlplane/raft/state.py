@@ -164,7 +164,7 @@ class Raft:
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         ticks = self.config.election_ticks
-        self.election_timeout = ticks + self.dice.randrange(ticks)
+        self.election_timeout = ticks + self.dice.randrange(max(ticks // 2, 1))
 
     def set_configuration(self, configuration: Configuration) -> None:
         """Take another set of members into force."""

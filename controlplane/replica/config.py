@@ -36,7 +36,7 @@ class ReplicaConfig:
     heartbeat_interval: float = 0.1
     """How often a leader without work tells its followers that it is there."""
     election_timeout: float = 1.0
-    """A follower that hears nothing for this long (up to twice as long, by dice) campaigns."""
+    """A follower that hears nothing for this long (up to half as much more, by dice) campaigns."""
     snapshot_count: int = 10_000
     """Entries applied since the last snapshot after which the next one is made."""
     catch_up_entries: int = 5_000

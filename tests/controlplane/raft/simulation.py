@@ -58,7 +58,7 @@ class Simulation:
     def run(self, steps: int) -> None:
         events = {
             self.tick: 40, self.deliver: 150, self.act: 120, self.persist: 80, self.propose: 20,
-            self.read: 20, self.crash: 1, self.restart: 4, self.cut_off: 1, self.heal: 0.5,
+            self.read: 40, self.crash: 1, self.restart: 4, self.cut_off: 1, self.heal: 0.5,
             self.compact: 2, self.transfer: 1, self.unreachable: 1,
         }  # fmt: skip
         for event in self.dice.choices(list(events), list(events.values()), k=steps):
@@ -120,6 +120,7 @@ class Simulation:
             self.steps["refused"] += 1
 
     def read(self, member: Member) -> None:
+        member = self.one_of_the_leading(member)
         self.requests += 1
         self.read_floor[member.id, self.requests] = max(self.committed, default=0)
         member.node.read_index(self.requests)
@@ -135,9 +136,14 @@ class Simulation:
             member.start()
             self.applied[member.id] = member.disk.snapshot.index
 
+    def one_of_the_leading(self, member: Member) -> Member:
+        """A member that believes to lead, more often than not."""
+        members = self.members.values()
+        leading = [each for each in members if each.running and each.node.role is Role.LEADER]
+        return self.dice.choice([member, *leading, *leading])
+
     def cut_off(self, member: Member) -> None:
-        leader = [number for number, each in self.members.items() if each.node.role is Role.LEADER]
-        self.cut = {self.dice.choice([member.id, *leader])}
+        self.cut = {self.one_of_the_leading(member).id}
 
     def heal(self, _: Member) -> None:
         self.cut.clear()
