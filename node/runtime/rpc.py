@@ -74,7 +74,7 @@ def _service(
 def _unary(
     calls: Iterable[Callable[..., Awaitable[object]]], tasks: TaskSet
 ) -> dict[str, "grpc.RpcMethodHandler[Any, Any]"]:
-    handlers: dict[str, "grpc.RpcMethodHandler[Any, Any]"] = {}
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     for call in calls:
         signature = inspect.signature(call)
         request_type: type[Message] = signature.parameters["request"].annotation
