@@ -1,17 +1,17 @@
 """The Kubernetes API server: one core of plain functions, with faces around it.
 
-The life of a request:
+The life of a request, and the folders it passes:
 
-    http_server, grpc_server         a face identifies the caller and makes an `ApiRequest`
-    rest_face                        route, authorise, bound the requests in flight
-    rest_objects, rest_*             what the verb asks; bodies decoded, structure checked
-    registry                         the one pipeline of writes: default, admit, prepare, validate,
-                                     compare-and-swap
-    strategies, admission*           what a kind, and what the cluster, adds to the pipeline
-    storage                          the interface to the store; etcd_storage is one implementation
-    watch_cache -> kind_cache        one watch of the store keeps all objects in memory as bytes
-    object_lists, watch_streams      lists and watches are answered from there
-    rendering, tables                objects, lists and events in the form that was asked for
+    rest, cluster_grpc    a face identifies the caller, bounds what is in flight, dispatches
+    request               what is asked, by whom, and whether they may: pure
+    registry              the one pipeline of writes: default, admit, prepare, validate,
+                          compare-and-swap
+    strategies            what each kind adds to the pipeline: defaults, rules, warnings
+    service_claims        addresses and node ports, taken before a Service is stored
+    storage               the interface to the store, and etcd behind it
+    watch_cache           one watch of the store keeps all objects in memory as bytes; lists and
+                          watches are answered from there
+    tables, documents     how kinds are printed; what the server says about itself
 
 `api_core` puts all of it together without sockets, `api_server` adds them. What may live here
 serves the API; what clients of the API share belongs into `podling.kube`. It never imports the

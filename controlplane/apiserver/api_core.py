@@ -14,40 +14,40 @@ from podling.aiokit.backoff import Backoff
 from podling.aiokit.clock import WallClock
 from podling.aiokit.ids import IdSource
 from podling.aiokit.tasks import OnDeath, TaskSet
-from podling.controlplane.apiserver.admission import AdmissionChain
-from podling.controlplane.apiserver.admission_plugins import (
+from podling.controlplane.apiserver.bootstrap import Bootstrap, Endpoint
+from podling.controlplane.apiserver.documents.discovery import Discovery
+from podling.controlplane.apiserver.documents.openapi import OpenApi
+from podling.controlplane.apiserver.metrics import ApiMetrics
+from podling.controlplane.apiserver.registry.admission import AdmissionChain
+from podling.controlplane.apiserver.registry.admission_plugins import (
     DefaultTolerationSeconds,
     NamespaceLifecycle,
     ServiceAccountDefault,
 )
-from podling.controlplane.apiserver.authz import SystemAuthorizer
-from podling.controlplane.apiserver.bootstrap import Bootstrap, Endpoint
-from podling.controlplane.apiserver.claim_repair import ClaimRepair
-from podling.controlplane.apiserver.compactor import Compactor
-from podling.controlplane.apiserver.discovery import Discovery
-from podling.controlplane.apiserver.event_leases import EventLeases
-from podling.controlplane.apiserver.in_flight import InFlight, InFlightConfig
-from podling.controlplane.apiserver.metrics import ApiMetrics
-from podling.controlplane.apiserver.node_ports import NodePorts
-from podling.controlplane.apiserver.object_lists import ObjectLists
-from podling.controlplane.apiserver.openapi import OpenApi
-from podling.controlplane.apiserver.registry import Collaborators, Registry
-from podling.controlplane.apiserver.rest_face import RestFace
-from podling.controlplane.apiserver.rest_logs import NodeLogs, RestLogs
-from podling.controlplane.apiserver.rest_objects import RestObjects
-from podling.controlplane.apiserver.rest_paths import RestPaths, State
-from podling.controlplane.apiserver.rest_subresources import RestSubresources
-from podling.controlplane.apiserver.service_addresses import (
+from podling.controlplane.apiserver.registry.registry import Collaborators, Registry
+from podling.controlplane.apiserver.registry.write_hooks import Hooks
+from podling.controlplane.apiserver.request.authz import SystemAuthorizer
+from podling.controlplane.apiserver.rest.face import RestFace
+from podling.controlplane.apiserver.rest.in_flight import InFlight, InFlightConfig
+from podling.controlplane.apiserver.rest.logs import NodeLogs, RestLogs
+from podling.controlplane.apiserver.rest.objects import RestObjects
+from podling.controlplane.apiserver.rest.paths import RestPaths, State
+from podling.controlplane.apiserver.rest.subresources import RestSubresources
+from podling.controlplane.apiserver.service_claims.claim_repair import ClaimRepair
+from podling.controlplane.apiserver.service_claims.node_ports import NodePorts
+from podling.controlplane.apiserver.service_claims.service_addresses import (
     Claims,
     ServiceAddresses,
     ServiceRange,
 )
-from podling.controlplane.apiserver.service_node_ports import ServiceNodePorts
-from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.service_claims.service_node_ports import ServiceNodePorts
+from podling.controlplane.apiserver.storage.compactor import Compactor
+from podling.controlplane.apiserver.storage.event_leases import EventLeases
+from podling.controlplane.apiserver.storage.interface import Storage
 from podling.controlplane.apiserver.strategies import StrategyConfig, build_strategies
-from podling.controlplane.apiserver.watch_cache import WatchCache, WatchCacheConfig
-from podling.controlplane.apiserver.watch_streams import WatchStreams
-from podling.controlplane.apiserver.write_hooks import Hooks
+from podling.controlplane.apiserver.watch_cache.object_lists import ObjectLists
+from podling.controlplane.apiserver.watch_cache.watch_cache import WatchCache, WatchCacheConfig
+from podling.controlplane.apiserver.watch_cache.watch_streams import WatchStreams
 from podling.kube import kinds
 from podling.kube.kinds import POD, SERVICE
 

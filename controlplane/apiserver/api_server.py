@@ -11,10 +11,10 @@ from podling.aiokit.clock import WallClock
 from podling.aiokit.ids import IdSource
 from podling.aiokit.tasks import OnDeath
 from podling.controlplane.apiserver.api_core import ApiCore, ApiCoreConfig, World
-from podling.controlplane.apiserver.http_server import HttpServer, HttpServerConfig
-from podling.controlplane.apiserver.kubelet_logs import KubeletClientFiles, KubeletLogs
-from podling.controlplane.apiserver.rest_paths import State
-from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.rest.http_server import HttpServer, HttpServerConfig
+from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles, KubeletLogs
+from podling.controlplane.apiserver.rest.paths import State
+from podling.controlplane.apiserver.storage.interface import Storage
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podling.aiokit.backoff import Backoff
-from podling.controlplane.apiserver import authn
-from podling.controlplane.apiserver.authn import User
-from podling.controlplane.apiserver.registry import Registry
-from podling.controlplane.apiserver.storage import StorageError
+from podling.controlplane.apiserver.registry.registry import Registry
+from podling.controlplane.apiserver.request import authn
+from podling.controlplane.apiserver.request.authn import User
+from podling.controlplane.apiserver.storage.interface import StorageError
 from podling.kube import errors
 from podling.kube.errors import ApiError
 from podling.kube.kinds import ENDPOINT_SLICE, NAMESPACE, SERVICE, Kind

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from podling.controlplane.apiserver.grpc_server import ClusterReport, ReplicaReport
+from podling.controlplane.apiserver.cluster_grpc.server import ClusterReport, ReplicaReport
 from podling.controlplane.replica.status import ReplicaStatus
 from podling.launcher.cluster_file import Cluster
 

@@ -7,8 +7,8 @@ same order (a test holds the two together), so they are handed on as they are.
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
-from podling.controlplane.apiserver import storage
-from podling.controlplane.apiserver.storage import (
+from podling.controlplane.apiserver.storage import interface as storage
+from podling.controlplane.apiserver.storage.interface import (
     GetResult,
     KeyValue,
     ListResult,
@@ -23,7 +23,7 @@ from podling.controlplane.store.watch_streams import WatchStream
 
 
 class EmbeddedStorage:
-    """Implements `podling.controlplane.apiserver.storage.Storage`."""
+    """Implements `podling.controlplane.apiserver.storage.interface.Storage`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -99,7 +99,7 @@ class EmbeddedStorage:
 
 
 class EmbeddedWatch:
-    """Implements `podling.controlplane.apiserver.storage.Watch`.
+    """Implements `podling.controlplane.apiserver.storage.interface.Watch`.
 
     A reader that is too slow costs no memory; it ends with `Compacted` if history goes away
     before it was read.

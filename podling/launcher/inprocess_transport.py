@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from podling.aiokit.tasks import TaskSet
-from podling.controlplane.apiserver.authn import User
-from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse, Stream
+from podling.controlplane.apiserver.request.authn import User
+from podling.controlplane.apiserver.request.messages import ApiRequest, ApiResponse, Stream
 from podling.kube.transport import HttpRequest, HttpResponse, TransportError
 
 HIGH_WATER = 1 << 20

@@ -11,15 +11,15 @@ from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.components import Component, Stop
 from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
-from podling.controlplane.apiserver.authn import AUTHENTICATED, User
 from podling.controlplane.apiserver.bootstrap import Endpoint
-from podling.controlplane.apiserver.grpc_server import (
+from podling.controlplane.apiserver.cluster_grpc.server import (
     ClusterReport,
     GrpcServer,
     GrpcServerConfig,
 )
-from podling.controlplane.apiserver.http_server import HttpServerConfig, TlsFiles
-from podling.controlplane.apiserver.kubelet_logs import KubeletClientFiles
+from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
+from podling.controlplane.apiserver.rest.http_server import HttpServerConfig, TlsFiles
+from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import Member, ReplicaConfig

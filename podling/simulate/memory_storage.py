@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from sortedcontainers import SortedDict
 
-from podling.controlplane.apiserver.storage import (
+from podling.controlplane.apiserver.storage.interface import (
     Compacted,
     Event,
     FutureRevision,
@@ -32,7 +32,7 @@ _mod_revision = attrgetter("mod_revision")
 
 
 class MemoryStorage:
-    """Implements `podling.controlplane.apiserver.storage.Storage`; leases run on the loop's clock.
+    """Implements the API server's `Storage`; leases run on the loop's clock.
 
     `fail_next` makes a call fail on purpose, which is how a simulation shows its users a store that
     has lost its quorum or that leaves the outcome of a write open.

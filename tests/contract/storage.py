@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from podling.aiokit.tasks import TaskSet
-from podling.controlplane.apiserver.storage import (
+from podling.controlplane.apiserver.storage.interface import (
     Compacted,
     Event,
     FutureRevision,

@@ -2,7 +2,11 @@
 
 import pytest
 
-from podling.controlplane.apiserver.storage import OutcomeUnknown, TooManyRequests, Unavailable
+from podling.controlplane.apiserver.storage.interface import (
+    OutcomeUnknown,
+    TooManyRequests,
+    Unavailable,
+)
 from podling.simulate.memory_storage import MemoryStorage
 from tests.contract.storage import StorageContract, create, key, watch
 

@@ -1,6 +1,6 @@
 """What one kind fills into the pipeline that all kinds share.
 
-The pipeline (podling.controlplane.apiserver.registry) calls a strategy in this order:
+The pipeline (podling.controlplane.apiserver.registry.registry) calls a strategy in this order:
 
 * create: `default`, admission, `default` again, `prepare_create`, `validate`, `warnings`
 * update: `default`, `prepare_update`, `validate_update`, `warnings`

@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.apiserver.api_core import ApiCore, ApiCoreConfig, World
-from podling.controlplane.apiserver.authn import AUTHENTICATED, MASTERS, User
 from podling.controlplane.apiserver.bootstrap import Endpoint
-from podling.controlplane.apiserver.messages import ApiRequest, ApiResponse
-from podling.controlplane.apiserver.rest_logs import LogStream, NodeAddress
-from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.request.authn import AUTHENTICATED, MASTERS, User
+from podling.controlplane.apiserver.request.messages import ApiRequest, ApiResponse
+from podling.controlplane.apiserver.rest.logs import LogStream, NodeAddress
+from podling.controlplane.apiserver.storage.interface import Storage
 from podling.kube.meta import Object
 from podling.simulate.memory_storage import MemoryStorage
 

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.ids import random_uuid
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
-from podling.controlplane.apiserver.http_server import HttpServerConfig, TlsFiles
-from podling.controlplane.apiserver.kubelet_logs import KubeletClientFiles
+from podling.controlplane.apiserver.rest.http_server import HttpServerConfig, TlsFiles
+from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.launcher.certificates import Authority, Subject
 from podling.simulate.memory_storage import MemoryStorage
 from tests.controlplane.apiserver.api import CONFIG, PATIENCE, never

@@ -17,7 +17,7 @@ from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.apiserver.api_core import ApiCore, ApiCoreConfig
 from podling.controlplane.apiserver.api_core import World as ApiWorld
-from podling.controlplane.apiserver.authn import AUTHENTICATED, MASTERS, User
+from podling.controlplane.apiserver.request.authn import AUTHENTICATED, MASTERS, User
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.kube import kinds, meta, timestamps

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from podling.controlplane.apiserver.etcd_storage import EtcdConfig, EtcdStorage
-from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.storage.etcd_storage import EtcdConfig, EtcdStorage
+from podling.controlplane.apiserver.storage.interface import Storage
 from tests.contract.storage import StorageContract
 from tests.controlplane.store.members import Members
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from podling.controlplane.apiserver import storage as interface
-from podling.controlplane.apiserver.storage import Storage
+from podling.controlplane.apiserver.storage import interface
+from podling.controlplane.apiserver.storage.interface import Storage
 from podling.controlplane.store import errors, key_values
 from podling.controlplane.store.config import StoreConfig
 from podling.launcher import embedded_storage

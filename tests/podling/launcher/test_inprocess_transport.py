@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from podling.controlplane.apiserver.authn import AUTHENTICATED, User
+from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
 from podling.kube import errors, kinds
 from podling.kube.client import Client
 from podling.kube.transport import HttpRequest, TransportError

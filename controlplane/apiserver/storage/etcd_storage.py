@@ -1,0 +1,268 @@
+"""The API server's storage over the etcd v3 protocol, for any etcd.
+
+It restricts itself to the requests kube-apiserver sends (KV.Range, KV.Txn with one compare,
+KV.Compact, Lease.LeaseGrant, Watch with previous values), so whatever serves a kube-apiserver
+serves this. All reads are linearizable.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from podling.controlplane.apiserver.storage import etcd_errors
+from podling.controlplane.apiserver.storage.interface import (
+    Compacted,
+    Event,
+    GetResult,
+    KeyValue,
+    ListResult,
+    Unavailable,
+    WatchBatch,
+    WriteResult,
+)
+from podling.controlplane.etcdpb import kv_pb2, rpc_pb2, rpc_pb2_grpc
+
+T = TypeVar("T")
+
+OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.lb_policy_name", "round_robin"),
+)
+# Ends a watch when the member it runs on has lost the leader (etcd's WithRequireLeader).
+REQUIRE_LEADER = (("hasleader", "true"),)
+FIRST_REVISION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdConfig:
+    """Which etcd, and how to speak to it."""
+
+    endpoints: Sequence[str]
+    """`host:port` of each member; several must be IP addresses of one family."""
+    root_certificates: bytes | None = None
+    """PEM; None: without TLS."""
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    timeout: float = 10.0
+    """Seconds after which a request has failed."""
+
+
+class EtcdStorage:
+    """Component and `podling.controlplane.apiserver.storage.interface.Storage`."""
+
+    name = "etcd-client"
+
+    def __init__(self, config: EtcdConfig) -> None:
+        self._config = config
+        self._channel: grpc.aio.Channel | None = None
+
+    async def start(self) -> None:
+        """Connects when first used."""
+        target = _target(self._config.endpoints)
+        if self._config.root_certificates is None:
+            self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        else:
+            credentials = grpc.ssl_channel_credentials(
+                self._config.root_certificates, self._config.key, self._config.certificate
+            )
+            self._channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
+        self._kv = rpc_pb2_grpc.KVStub(self._channel)
+        self._leases = rpc_pb2_grpc.LeaseStub(self._channel)
+        self._watches = rpc_pb2_grpc.WatchStub(self._channel)
+
+    async def stop(self) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def get(self, key: bytes) -> GetResult:
+        request = rpc_pb2.RangeRequest(key=key, limit=1)
+        response = await self._read(self._kv.Range(request, timeout=self._config.timeout))
+        return GetResult(_first(response.kvs), response.header.revision)
+
+    async def list(
+        self, start: bytes, end: bytes, *, limit: int = 0, revision: int = 0
+    ) -> ListResult:
+        request = rpc_pb2.RangeRequest(key=start, range_end=end, limit=limit, revision=revision)
+        try:
+            response = await self._kv.Range(request, timeout=self._config.timeout)
+        except grpc.aio.AioRpcError as error:
+            if etcd_errors.is_compacted(error):
+                raise Compacted(await self._compact_revision()) from error
+            raise etcd_errors.to_storage_error(error, writing=False) from error
+        kvs = [_kv(kv) for kv in response.kvs]
+        return ListResult(kvs, response.count, response.header.revision)
+
+    async def put(
+        self, key: bytes, value: bytes, *, expected_revision: int, lease: int = 0
+    ) -> WriteResult:
+        put = rpc_pb2.PutRequest(key=key, value=value, lease=lease)
+        return await self._write(key, expected_revision, rpc_pb2.RequestOp(request_put=put))
+
+    async def delete(self, key: bytes, *, expected_revision: int) -> WriteResult:
+        # To etcd a key that does not exist has revision 0, and deleting nothing succeeds.
+        delete = rpc_pb2.DeleteRangeRequest(key=key, prev_kv=True)
+        operation = rpc_pb2.RequestOp(request_delete_range=delete)
+        return await self._write(key, expected_revision, operation)
+
+    async def _write(
+        self, key: bytes, expected_revision: int, operation: rpc_pb2.RequestOp
+    ) -> WriteResult:
+        compare = rpc_pb2.Compare(
+            result=rpc_pb2.Compare.EQUAL,
+            target=rpc_pb2.Compare.MOD,
+            key=key,
+            mod_revision=expected_revision,
+        )
+        read = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=key, limit=1))
+        request = rpc_pb2.TxnRequest(compare=[compare], success=[operation], failure=[read])
+        try:
+            response = await self._kv.Txn(request, timeout=self._config.timeout)
+        except grpc.aio.AioRpcError as error:
+            raise etcd_errors.to_storage_error(error, writing=True) from error
+        answer = response.responses[0]
+        if not response.succeeded:
+            current = _first(answer.response_range.kvs)
+        else:
+            current = _first(answer.response_delete_range.prev_kvs)
+        return WriteResult(response.succeeded, response.header.revision, current)
+
+    async def watch(self, start: bytes, end: bytes, *, after_revision: int) -> "EtcdWatch":
+        call = self._watches.Watch(metadata=REQUIRE_LEADER)
+        watch = EtcdWatch(call)
+        create = rpc_pb2.WatchCreateRequest(
+            key=start, range_end=end, start_revision=after_revision + 1, prev_kv=True
+        )
+        try:
+            await watch.send(rpc_pb2.WatchRequest(create_request=create))
+            async with asyncio.timeout(self._config.timeout):
+                await watch.created()
+        except BaseException:
+            await watch.close()
+            raise
+        return watch
+
+    async def grant_lease(self, ttl: int) -> int:
+        request = rpc_pb2.LeaseGrantRequest(TTL=ttl)
+        try:
+            response = await self._leases.LeaseGrant(request, timeout=self._config.timeout)
+        except grpc.aio.AioRpcError as error:
+            raise etcd_errors.to_storage_error(error, writing=True) from error
+        return response.ID
+
+    async def compact(self, revision: int) -> None:
+        try:
+            request = rpc_pb2.CompactionRequest(revision=revision)
+            await self._kv.Compact(request, timeout=self._config.timeout)
+        except grpc.aio.AioRpcError as error:
+            if not etcd_errors.is_compacted(error):
+                raise etcd_errors.to_storage_error(error, writing=True) from error
+
+    async def _read(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise etcd_errors.to_storage_error(error, writing=False) from error
+
+    async def _compact_revision(self) -> int:
+        """The oldest revision that can be had: only a watch of older history is told it."""
+        watch = await self.watch(b"\0", b"\0", after_revision=FIRST_REVISION - 1)
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                async for _ in watch:
+                    break
+        except Compacted as error:
+            return error.compact_revision
+        finally:
+            await watch.close()
+        return FIRST_REVISION
+
+
+class EtcdWatch:
+    """Implements storage.Watch over a stream of its own. gRPC's flow control bounds it."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._closed = False
+        self._sending = asyncio.Lock()
+
+    async def send(self, request: rpc_pb2.WatchRequest) -> None:
+        try:
+            async with self._sending:
+                await self._call.write(request)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise Unavailable(f"the watch is over: {error}") from error
+
+    async def created(self) -> None:
+        """Wait for the first answer. Raises Compacted."""
+        response = await self._receive()
+        if response is None:
+            raise Unavailable("the watch was closed before it began")
+
+    async def __aiter__(self) -> AsyncIterator[WatchBatch]:
+        while (response := await self._receive()) is not None:
+            if response.events:
+                events = [_event(event) for event in response.events]
+                yield WatchBatch(events, events[-1].kv.mod_revision)
+            elif not response.created:
+                yield WatchBatch((), response.header.revision)
+
+    async def request_progress(self) -> None:
+        progress = rpc_pb2.WatchProgressRequest()
+        await self.send(rpc_pb2.WatchRequest(progress_request=progress))
+
+    async def close(self) -> None:
+        self._closed = True
+        self._call.cancel()
+
+    async def _receive(self) -> rpc_pb2.WatchResponse | None:
+        """The next answer, or None if this side has closed."""
+        try:
+            response = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            if self._closed:
+                return None
+            raise etcd_errors.to_storage_error(error, writing=False) from error
+        except asyncio.CancelledError:
+            # Closing cancels the call, and so whoever reads it; their own task goes on.
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                return None
+            raise
+        if response is grpc.aio.EOF:
+            if self._closed:
+                return None
+            raise Unavailable("the store ended the watch")
+        if response.canceled:
+            if response.compact_revision:
+                raise Compacted(response.compact_revision)
+            raise Unavailable(f"the store ended the watch: {response.cancel_reason}")
+        answer: rpc_pb2.WatchResponse = response
+        return answer
+
+
+def _target(endpoints: Sequence[str]) -> str:
+    """gRPC's name for one or several servers."""
+    if len(endpoints) == 1:
+        return endpoints[0]
+    family = "ipv6" if endpoints[0].startswith("[") else "ipv4"
+    return f"{family}:{','.join(endpoints)}"
+
+
+def _kv(kv: kv_pb2.KeyValue) -> KeyValue:
+    return KeyValue(kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+
+
+def _first(kvs: Sequence[kv_pb2.KeyValue]) -> KeyValue | None:
+    return _kv(kvs[0]) if kvs else None
+
+
+def _event(event: kv_pb2.Event) -> Event:
+    previous = _kv(event.prev_kv) if event.HasField("prev_kv") else None
+    return Event(_kv(event.kv), previous, event.type == kv_pb2.Event.DELETE)

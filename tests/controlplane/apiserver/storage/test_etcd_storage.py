@@ -1,0 +1,109 @@
+"""The storage over the etcd protocol passes the suite of all stores, against a real etcd."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from podling.controlplane.apiserver.storage.etcd_storage import EtcdConfig, EtcdStorage
+from podling.controlplane.apiserver.storage.interface import Unavailable
+from tests.contract.storage import PATIENCE, StorageContract
+from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_api
+
+ETCD = shutil.which("etcd")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An etcd of its own for the tests of this file."""
+    if ETCD is None:
+        pytest.skip("no etcd on this machine (apt install etcd-server)")
+    client, peer = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [
+                ETCD,
+                f"--data-dir={folder}",
+                f"--listen-client-urls=http://127.0.0.1:{client}",
+                f"--advertise-client-urls=http://127.0.0.1:{client}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+                f"--initial-cluster=default=http://127.0.0.1:{peer}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield f"127.0.0.1:{client}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+async def answers(storage: EtcdStorage) -> None:
+    """Wait until etcd has elected itself."""
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(1000):
+            try:
+                await storage.get(b"ready")
+                return
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+
+class TestEtcdStorage(StorageContract):
+    @pytest.fixture
+    async def storage(self, endpoint: str) -> AsyncIterator[EtcdStorage]:
+        storage = EtcdStorage(EtcdConfig([endpoint]))
+        await storage.start()
+        await answers(storage)
+        yield storage
+        everything = await storage.list(b"/contract/", b"/contract0")
+        for kv in everything.kvs:
+            await storage.delete(kv.key, expected_revision=kv.mod_revision)
+        await storage.stop()
+
+
+async def test_a_store_that_is_not_there_is_unavailable() -> None:
+    storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{free_port()}"], timeout=2.0))
+    await storage.start()
+    try:
+        with pytest.raises(Unavailable):
+            await storage.get(b"a")
+        with pytest.raises(Unavailable):
+            await storage.put(b"a", b"", expected_revision=0)
+    finally:
+        await storage.stop()
+
+
+async def test_an_api_server_stands_on_it(endpoint: str) -> None:
+    storage = EtcdStorage(EtcdConfig([endpoint]))
+    await storage.start()
+    await answers(storage)
+    try:
+        async with running_api(storage) as api:
+            start = (await api.get(CONFIG_MAPS)).json["metadata"]["resourceVersion"]
+            watch = await api.watch(f"{CONFIG_MAPS}?resourceVersion={start}")
+            for name in ("a", "b", "c"):
+                await api.create(CONFIG_MAPS, config_map(name))
+                listed = (await api.get(CONFIG_MAPS)).json
+                assert listed["items"][-1]["metadata"]["name"] == name
+            await api.patch(f"{CONFIG_MAPS}/a", {"data": {"k": "v"}})
+            await api.delete(f"{CONFIG_MAPS}/b")
+            seen = ["ADDED a", "ADDED b", "ADDED c", "MODIFIED a", "DELETED b"]
+            assert await watch.brief(5) == seen
+            past = f"{CONFIG_MAPS}?resourceVersion={start}&resourceVersionMatch=Exact"
+            assert (await api.get(past)).json["items"] == []
+    finally:
+        await storage.stop()
