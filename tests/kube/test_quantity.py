@@ -91,7 +91,9 @@ def test_whole_numbers_are_rounded_up() -> None:
 @given(QUANTITIES)
 def test_a_printed_quantity_is_the_same_amount(amount: Quantity) -> None:
     assert quantity.parse(str(amount)) == amount
-    assert quantity.canonical(str(amount)) == str(amount)
+    # A binary amount that no suffix divides is printed as digits, which read back as decimal.
+    canonical = quantity.canonical(str(amount))
+    assert quantity.canonical(canonical) == canonical
 
 
 @given(QUANTITIES, QUANTITIES)
