@@ -79,4 +79,11 @@ def test_collections_are_created_in_and_listed_across_namespaces() -> None:
 
 def test_other_paths_are_not_answered() -> None:
     assert openapi.answer("/openapi/v3/apis/none/v1") is None
-    assert openapi.answer("/openapi/v2") is None
+    assert openapi.answer("/openapi/v1") is None
+
+
+def test_openapi_v2_is_a_document_without_types() -> None:
+    document = openapi.answer("/openapi/v2")
+    assert document is not None
+    assert document.content_type.startswith("application/com.github.proto-openapi.spec.v2")
+    assert document.body.startswith(b"\n\x032.0")

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from podling.controlplane.apiserver.storage import interface as storage_errors
+from podling.controlplane.apiserver.storage import interface as storage
 from tests.controlplane.apiserver.api import CONFIG_MAPS, PODS, Api, config_map, pod
 
 
@@ -284,16 +284,16 @@ async def test_pods_get_a_service_account_and_tolerations(api: Api) -> None:
     }
 
 
-async def test_the_store_failing_is_told_as_it_is(api: Api) -> None:
-    api.storage.fail_next(storage_errors.Unavailable("no leader"))
+async def test_a_store_without_quorum_is_told_at_once_and_not_tried_again_by_clients(api: Api) -> None:
+    api.storage.fail_next(storage.Unavailable("no leader"))
     reply = await api.get(f"{CONFIG_MAPS}/a")
     assert (reply.status, reply.json["reason"]) == (503, "ServiceUnavailable")
-    assert reply.headers["Retry-After"] == "1"
+    assert "Retry-After" not in reply.headers
 
 
 async def test_a_write_of_unknown_outcome_is_a_timeout_that_is_not_repeated(api: Api) -> None:
     await api.create(CONFIG_MAPS, config_map("warm-up"))
-    api.storage.fail_next(storage_errors.OutcomeUnknown("timed out"), applied=True)
+    api.storage.fail_next(storage.OutcomeUnknown("timed out"), applied=True)
     reply = await api.post(CONFIG_MAPS, config_map("a"))
     assert (reply.status, reply.json["reason"]) == (504, "Timeout")
     assert "outcome of this write is unknown" in reply.json["message"]
@@ -302,7 +302,7 @@ async def test_a_write_of_unknown_outcome_is_a_timeout_that_is_not_repeated(api:
 
 
 async def test_too_many_proposals_are_asked_to_come_again(api: Api) -> None:
-    api.storage.fail_next(storage_errors.TooManyRequests("full"))
+    api.storage.fail_next(storage.TooManyRequests("full"))
     reply = await api.get(f"{CONFIG_MAPS}/a")
     assert (reply.status, reply.headers["Retry-After"]) == (429, "1")
 
