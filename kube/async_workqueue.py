@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 
 from podling.aiokit.backoff import Backoff
+from podling.aiokit.earliest_timer import EarliestTimer
 from podling.kube.workqueue import WorkQueue
 
 
@@ -16,7 +17,7 @@ class AsyncWorkQueue:
     def __init__(self, backoff: Backoff) -> None:
         self._queue = WorkQueue(backoff)
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = EarliestTimer(self._ring)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -65,9 +66,7 @@ class AsyncWorkQueue:
 
     def close(self) -> None:
         """Forget the timer; workers are cancelled by their owner."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
 
     def _wake(self) -> None:
         while self._queue and self._waiters:
@@ -78,16 +77,10 @@ class AsyncWorkQueue:
 
     def _set_timer(self) -> None:
         due = self._queue.next_due()
-        if due is None:
-            return
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._ring, due)
+        if due is not None:
+            self._timer.ask(due)
 
     def _ring(self, due: float) -> None:
-        self._timer = None
         self._queue.advance(due)
         self._wake()
         self._set_timer()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from podling.aiokit.earliest_timer import EarliestTimer
 from podling.aiokit.tasks import TaskSet
 from podling.kube import meta, timestamps
 from podling.kube.meta import Object
@@ -81,7 +82,7 @@ class PodWorker:
         self._unwatch: Callable[[], None] | None = None
         self._backing_off: set[tuple[str, int]] = set()
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = EarliestTimer(lambda _: self.poke())
         self._tasks = TaskSet(f"pod/{self.key}")
         self._probes = PodProbes(
             self._tools.prober, self.poke, self._probe_failed, f"pod/{self.key}"
@@ -94,8 +95,7 @@ class PodWorker:
 
     async def stop(self) -> None:
         """Let go of the pod; its containers keep running."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._unwatch is not None:
             self._unwatch()
         await self._probes.close()
@@ -352,13 +352,7 @@ class PodWorker:
 
     def _wake_after(self, seconds: float) -> None:
         """Have a turn then; only the earliest of several wishes counts."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(seconds, 0.0) + 0.001
-        if self._timer is not None and not self._timer.cancelled():
-            if loop.time() < self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(when, self.poke)
+        self._timer.ask(asyncio.get_running_loop().time() + max(seconds, 0.0) + 0.001)
 
 
 def _is_news(before: Object, status: Object, plan: PodPlan) -> bool:

@@ -1,6 +1,8 @@
 import asyncio
 from random import Random
 
+import uvloop
+
 from podling.aiokit.backoff import Backoff
 from podling.aiokit.tasks import TaskSet
 from podling.kube.async_workqueue import AsyncWorkQueue
@@ -78,3 +80,18 @@ async def test_a_failed_key_comes_back_after_its_delay() -> None:
     async with asyncio.timeout(5):
         assert await queue.get() == "a"
     queue.close()
+
+
+def test_delays_that_are_over_at_once_do_not_stand_in_each_others_way() -> None:
+    """On the product's event loop, whose handle for such a delay has no time."""
+
+    async def work() -> list[str]:
+        queue = make_queue()
+        for key in "abc":
+            queue.add_after(key, 0.0)
+        queue.retry("d")
+        async with asyncio.timeout(5):
+            return sorted([await queue.get() for _ in "abcd"])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(work()) == ["a", "b", "c", "d"]
