@@ -284,7 +284,7 @@ async def test_pods_get_a_service_account_and_tolerations(api: Api) -> None:
     }
 
 
-async def test_a_store_without_quorum_is_told_at_once_and_not_tried_again_by_clients(api: Api) -> None:
+async def test_a_store_without_quorum_is_no_reason_for_clients_to_repeat(api: Api) -> None:
     api.storage.fail_next(storage.Unavailable("no leader"))
     reply = await api.get(f"{CONFIG_MAPS}/a")
     assert (reply.status, reply.json["reason"]) == (503, "ServiceUnavailable")
