@@ -31,6 +31,8 @@ class Subresource:
     kind: str
     """Group, version and kind of the body, which may differ from the parent's."""
     verbs: tuple[str, ...] = EDIT_VERBS
+    served: bool = True
+    """False: known, so that asking for it is answered in plain words, but not built yet."""
 
     @property
     def api_version(self) -> str:
@@ -109,6 +111,11 @@ class Kind:
             return f"{self.storage_prefix}{namespace}/".encode()
         return self.storage_prefix.encode()
 
+    @property
+    def served_subresources(self) -> tuple[Subresource, ...]:
+        """Those that clients are told of."""
+        return tuple(part for part in self.subresources if part.served)
+
     def subresource(self, name: str) -> Subresource | None:
         return next((part for part in self.subresources if part.name == name), None)
 
@@ -134,7 +141,7 @@ NODE = Kind(
     "", "v1", "Node", "nodes", "node", False, "/registry/minions/",
     short_names=("no",),
     subresources=(
-        Subresource("proxy", "", "v1", "NodeProxyOptions", PROXY_VERBS),
+        Subresource("proxy", "", "v1", "NodeProxyOptions", PROXY_VERBS, served=False),
         Subresource("status", "", "v1", "Node"),
     ),
     selectable_fields=_fields("spec.unschedulable", namespaced=False),
@@ -146,15 +153,15 @@ POD = Kind(
     short_names=("po",),
     categories=("all",),
     subresources=(
-        Subresource("attach", "", "v1", "PodAttachOptions", CONNECT_VERBS),
+        Subresource("attach", "", "v1", "PodAttachOptions", CONNECT_VERBS, served=False),
         Subresource("binding", "", "v1", "Binding", ("create",)),
-        Subresource("ephemeralcontainers", "", "v1", "Pod"),
+        Subresource("ephemeralcontainers", "", "v1", "Pod", served=False),
         Subresource("eviction", "policy", "v1", "Eviction", ("create",)),
-        Subresource("exec", "", "v1", "PodExecOptions", CONNECT_VERBS),
+        Subresource("exec", "", "v1", "PodExecOptions", CONNECT_VERBS, served=False),
         Subresource("log", "", "v1", "Pod", ("get",)),
-        Subresource("portforward", "", "v1", "PodPortForwardOptions", CONNECT_VERBS),
-        Subresource("proxy", "", "v1", "PodProxyOptions", PROXY_VERBS),
-        Subresource("resize", "", "v1", "Pod"),
+        Subresource("portforward", "", "v1", "PodPortForwardOptions", CONNECT_VERBS, served=False),
+        Subresource("proxy", "", "v1", "PodProxyOptions", PROXY_VERBS, served=False),
+        Subresource("resize", "", "v1", "Pod", served=False),
         Subresource("status", "", "v1", "Pod"),
     ),
     selectable_fields=_fields(
@@ -169,7 +176,7 @@ SERVICE = Kind(
     short_names=("svc",),
     categories=("all",),
     subresources=(
-        Subresource("proxy", "", "v1", "ServiceProxyOptions", PROXY_VERBS),
+        Subresource("proxy", "", "v1", "ServiceProxyOptions", PROXY_VERBS, served=False),
         Subresource("status", "", "v1", "Service"),
     ),
     selectable_fields=_fields("spec.clusterIP", "spec.type"),
@@ -220,7 +227,9 @@ SERVICE_ACCOUNT = Kind(
     "/registry/serviceaccounts/",
     short_names=("sa",),
     subresources=(
-        Subresource("token", "authentication.k8s.io", "v1", "TokenRequest", ("create",)),
+        Subresource(
+            "token", "authentication.k8s.io", "v1", "TokenRequest", ("create",), served=False
+        ),
     ),
     selectable_fields=_fields(),
 )  # fmt: skip

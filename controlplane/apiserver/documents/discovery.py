@@ -134,7 +134,7 @@ def _resource_list(kinds: Sequence[Kind]) -> Object:
     resources = []
     for kind in kinds:
         resources.append(_resource(kind))
-        resources += [_subresource(kind, part) for part in kind.subresources]
+        resources += [_subresource(kind, part) for part in kind.served_subresources]
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -182,13 +182,13 @@ def _aggregated_kind(kind: Kind) -> Object:
         "verbs": list(kind.verbs),
         **_names(kind),
     }
-    if kind.subresources:
+    if kind.served_subresources:
         shown["subresources"] = [
             {
                 "subresource": part.name,
                 "responseKind": {"group": part.group, "version": part.version, "kind": part.kind},
                 "verbs": list(part.verbs),
             }
-            for part in kind.subresources
+            for part in kind.served_subresources
         ]
     return shown

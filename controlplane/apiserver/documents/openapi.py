@@ -118,7 +118,7 @@ class OpenApi:
         for kind in kinds:
             types |= {schema.type_of(kind), _list_type(kind)}
             paths |= _paths(kind)
-            for part in kind.subresources:
+            for part in kind.served_subresources:
                 if (type_name := schema.type_named(part.api_version, part.kind)) is not None:
                     types.add(type_name)
                     paths |= _subresource_path(kind, part, type_name)

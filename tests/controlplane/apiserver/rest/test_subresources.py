@@ -2,6 +2,8 @@
 
 import pytest
 
+from podling.kube import kinds
+from podling.kube.kinds import Kind
 from podling.kube.meta import Object
 from tests.controlplane.apiserver.api import PODS, Api, pod
 
@@ -98,6 +100,21 @@ async def test_what_is_not_served_says_so(api: Api) -> None:
     assert (await api.get(f"{PODS}/a/nonsense")).status == 404
     reply = await api.post(f"{PODS}/a/exec?command=ls", None)
     assert (reply.status, reply.json["reason"]) == (501, "NotImplemented")
+
+
+METHODS = {"get": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+
+
+@pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.plural)
+async def test_discovery_tells_of_every_subresource_that_is_served_and_of_no_other(
+    api: Api, kind: Kind
+) -> None:
+    version = kind.path().removesuffix(f"/{kind.plural}")
+    told = {resource["name"] for resource in (await api.get(version)).json["resources"]}
+    for part in kind.subresources:
+        path = kind.path("default", "none", part.name)
+        statuses = {(await api.ask(METHODS[verb], path)).status for verb in part.verbs}
+        assert (f"{kind.plural}/{part.name}" in told) == (501 not in statuses), part.name
 
 
 async def logged_pod(api: Api, **spec: object) -> None:
