@@ -8,6 +8,7 @@ import asyncio
 import html
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
@@ -32,12 +33,21 @@ input {{ font: inherit; padding: .3em }} small {{ color: #777 }}</style>
 
 session = web.AppKey("session", ClientSession)
 draining = web.AppKey("draining", asyncio.Event)
-storage_url = os.environ.get("STORAGE_URL", "http://storage:6380")
+
+
+def storage_url() -> str:
+    """By its DNS name; by the variables that every Service gives, where pods lack cluster DNS."""
+    try:
+        socket.getaddrinfo("storage", None)
+    except OSError:
+        host = os.environ.get("STORAGE_SERVICE_HOST", "storage")
+        return f"http://{host}:{os.environ.get('STORAGE_SERVICE_PORT', '6380')}"
+    return "http://storage:6380"
 
 
 async def show(request: web.Request) -> web.Response:
     try:
-        async with request.app[session].get(f"{storage_url}/entries") as response:
+        async with request.app[session].get("/entries") as response:
             entries = await response.json()
     except (ClientError, TimeoutError) as error:
         raise web.HTTPServiceUnavailable(text=f"storage does not answer: {error}") from None
@@ -55,7 +65,7 @@ async def sign(request: web.Request) -> web.Response:
     form = await request.post()
     entry = {"name": str(form.get("name", "")), "text": str(form.get("text", ""))}
     try:
-        async with request.app[session].post(f"{storage_url}/entries", json=entry) as response:
+        async with request.app[session].post("/entries", json=entry) as response:
             if response.status != 201:
                 raise web.HTTPBadRequest(text=await response.text())
     except (ClientError, TimeoutError) as error:
@@ -70,7 +80,7 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def client(app: web.Application) -> AsyncIterator[None]:
-    async with ClientSession(timeout=ClientTimeout(total=5)) as app[session]:
+    async with ClientSession(storage_url(), timeout=ClientTimeout(total=5)) as app[session]:
         yield
 
 

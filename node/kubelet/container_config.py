@@ -24,12 +24,22 @@ SEARCH_LIMIT = 32
 """Search domains that resolvers agree to read."""
 
 
+DNS_PORT = 53
+
+
 @dataclass(frozen=True, slots=True)
 class DnsDefaults:
     """The cluster's name servers and its domain."""
 
     servers: tuple[str, ...]
     domain: str = "cluster.local"
+    port: int = DNS_PORT
+    """Where the servers listen. A resolver file can name no other port than 53 (resolv.conf(5))."""
+
+    @property
+    def nameable(self) -> bool:
+        """Whether a pod's resolver file can lead to them."""
+        return self.port == DNS_PORT
 
 
 def log_directory_name(namespace: str, name: str, uid: str) -> str:
@@ -63,20 +73,23 @@ def sandbox(
     return config
 
 
+def wants_cluster_dns(pod: Object) -> bool:
+    policy = pod["spec"].get("dnsPolicy", "ClusterFirst")
+    if policy == "ClusterFirst":
+        return not pod_spec.uses_host_network(pod)
+    return bool(policy == "ClusterFirstWithHostNet")
+
+
 def dns_config(pod: Object, dns: DnsDefaults) -> cri.DNSConfig:
     """How the pod's lookups work; an empty configuration means the host's own."""
-    spec = pod["spec"]
-    policy = spec.get("dnsPolicy", "ClusterFirst")
-    if policy == "ClusterFirst" and pod_spec.uses_host_network(pod):
-        policy = "Default"
     config = cri.DNSConfig()
-    if policy in ("ClusterFirst", "ClusterFirstWithHostNet"):
+    if wants_cluster_dns(pod) and dns.nameable:
         config.servers.extend(dns.servers)
         config.searches.extend(
             (f"{meta.namespace(pod)}.svc.{dns.domain}", f"svc.{dns.domain}", dns.domain)
         )
         config.options.append("ndots:5")
-    own = spec.get("dnsConfig") or {}
+    own = pod["spec"].get("dnsConfig") or {}
     config.servers.extend(s for s in own.get("nameservers") or [] if s not in config.servers)
     config.searches.extend(s for s in own.get("searches") or [] if s not in config.searches)
     del config.searches[SEARCH_LIMIT:]

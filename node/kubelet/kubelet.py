@@ -73,6 +73,8 @@ class KubeletConfig:
     """Of the node API; 0: any free one."""
     cluster_dns: tuple[str, ...] = ()
     """What pods ask for names. Empty: the node's own addresses."""
+    cluster_dns_port: int = 53
+    """Where DNS listens elsewhere, no resolver file can name it: pods are told so by an Event."""
     cluster_domain: str = "cluster.local"
     labels: Mapping[str, str] = field(default_factory=dict)
     capacity: Mapping[str, str] = field(default_factory=dict)
@@ -210,7 +212,9 @@ class Kubelet:
         first = tuple(str(next(iter(ip_network(cidr).hosts()))) for cidr in cidrs)
         self._facts.host_ips = self._config.addresses or first
         servers = self._config.cluster_dns or self._facts.host_ips
-        self._facts.dns = DnsDefaults(servers, self._config.cluster_domain)
+        self._facts.dns = DnsDefaults(
+            servers, self._config.cluster_domain, self._config.cluster_dns_port
+        )
 
     async def _network_is_up(self) -> bool:
         """Tell the runtime its addresses, listen on the node's; False says why in the status."""

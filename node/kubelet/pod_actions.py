@@ -37,8 +37,9 @@ WARNING = "Warning"
 HOOK_MARGIN = 2.0
 """Seconds that are left for SIGTERM when a preStop hook used up the grace period."""
 NO_RESOLVER = (
-    "this node cannot give the pod a /etc/resolv.conf of its own, so names of services are looked "
-    "up as on the host; the variables NAME_SERVICE_HOST and NAME_SERVICE_PORT lead to them"
+    "this node cannot give the pod a /etc/resolv.conf that leads to cluster DNS, so names are "
+    "looked up as on the host; the variables NAME_SERVICE_HOST and NAME_SERVICE_PORT lead to "
+    "services"
 )
 POST_START_LIMIT = 600.0
 """Seconds after which a postStart hook is given up."""
@@ -111,7 +112,9 @@ class PodActions:
             message = f"Failed to create pod sandbox: {error}"
             self.event(pod, WARNING, "FailedCreatePodSandBox", message)
             raise ActionFailedError("", Waiting("ContainerCreating", message)) from None
-        if config.dns_config.servers and not self._tools.facts.mounts_files:
+        facts = self._tools.facts
+        resolves = facts.mounts_files and facts.dns.nameable
+        if container_config.wants_cluster_dns(pod) and not resolves:
             self.event(pod, NORMAL, "ResolverNotMounted", NO_RESOLVER)
 
     async def start(

@@ -5,6 +5,7 @@ proxies accept from that one socket; killing or pausing one of them costs a new 
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from podling.proxy.services.routing_table import Frontend
 
 ANSWER_MAX = 4096
+BACKLOG = 1024
 TIMEOUT = 5.0
 
 
@@ -24,7 +26,10 @@ class SharedListeners:
 
     async def listen(self, frontend: Frontend) -> socket.socket:
         """Raises OSError, with the errno that binding gave."""
-        answer, descriptors = await self._ask("listen", frontend)
+        try:
+            answer, descriptors = await self._ask("listen", frontend)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return _bind(frontend)
         if "error" in answer:
             raise OSError(answer.get("errno", 0), answer["error"])
         listener = socket.socket(fileno=descriptors[0])
@@ -32,7 +37,8 @@ class SharedListeners:
         return listener
 
     async def release(self, frontend: Frontend) -> None:
-        await self._ask("release", frontend)
+        with contextlib.suppress(OSError):
+            await self._ask("release", frontend)
 
     async def _ask(self, operation: str, frontend: Frontend) -> tuple[dict[str, Any], list[int]]:
         request = {"op": operation, "address": frontend.address, "port": frontend.port}
@@ -46,6 +52,13 @@ class SharedListeners:
             data, descriptors, _, _ = socket.recv_fds(connection, ANSWER_MAX, 1)
         answer: dict[str, Any] = json.loads(data or b'{"error": "the fork server gave no answer"}')
         return answer, descriptors
+
+
+def _bind(frontend: Frontend) -> socket.socket:
+    """Without a fork server: a listener of our own, beside those of the other proxies here."""
+    listener = socket.create_server(frontend, backlog=BACKLOG, reuse_port=True)
+    listener.setblocking(False)
+    return listener
 
 
 async def _readable(connection: socket.socket) -> None:

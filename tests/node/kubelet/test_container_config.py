@@ -83,3 +83,8 @@ def test_the_pull_policy_is_defaulted_by_the_image_s_tag() -> None:
     for image, expected in cases.items():
         assert container_config.pull_policy(container_spec(image=image)) == expected, image
     assert container_config.pull_policy(container_spec(imagePullPolicy="Never")) == "Never"
+
+
+def test_name_servers_at_another_port_than_53_cannot_be_named() -> None:
+    high = DnsDefaults(("127.9.64.1",), port=1053)
+    assert container_config.dns_config(pod(), high) == cri.DNSConfig()

@@ -37,3 +37,12 @@ async def test_an_address_that_cannot_be_bound_is_told_with_its_errno(
     with pytest.raises(OSError, match="in use") as raised:
         await source.listen(Frontend(*address))
     assert raised.value.errno == errno.EADDRINUSE
+
+
+async def test_without_a_fork_server_every_proxy_listens_itself(layout: Layout) -> None:
+    sources = [SharedListeners(layout.root / layout.socket("forkserver")) for _ in range(2)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        frontend = Frontend(*free.getsockname())
+    first, second = [await source.listen(frontend) for source in sources]
+    with first, second, socket.create_connection(frontend, timeout=5):
+        await sources[0].release(frontend)
