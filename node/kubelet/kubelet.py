@@ -25,26 +25,27 @@ from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
 from podling.kube.meta import Object
-from podling.node.kubelet import node_object, service_environment
-from podling.node.kubelet.container_config import DnsDefaults
-from podling.node.kubelet.container_logs import ContainerLogs
-from podling.node.kubelet.machine import Machine
+from podling.node.kubelet.containers import service_environment
+from podling.node.kubelet.containers.container_config import DnsDefaults
+from podling.node.kubelet.containers.node_facts import NodeFacts
+from podling.node.kubelet.cri.runtime_cache import RuntimeCache
+from podling.node.kubelet.cri.runtime_client import RuntimeCallError, RuntimeClient
+from podling.node.kubelet.cri.runtime_events import RuntimeEvents
+from podling.node.kubelet.logs.container_logs import ContainerLogs
 from podling.node.kubelet.node_api import NodeApi, NodeApiConfig
-from podling.node.kubelet.node_facts import NodeFacts
-from podling.node.kubelet.node_lease import NodeLease
-from podling.node.kubelet.node_object import READY, NodeReport, Readiness
-from podling.node.kubelet.node_status import NodeStatus
-from podling.node.kubelet.object_source import ObjectSource
-from podling.node.kubelet.pod_actions import NodeTools
-from podling.node.kubelet.pod_worker import WorkerSettings
-from podling.node.kubelet.pod_workers import PodWorkers
-from podling.node.kubelet.prober import Prober
-from podling.node.kubelet.restart_policy import DelayRange
-from podling.node.kubelet.runtime_cache import RuntimeCache
-from podling.node.kubelet.runtime_client import RuntimeCallError, RuntimeClient
-from podling.node.kubelet.runtime_events import RuntimeEvents
-from podling.node.kubelet.status_manager import StatusManager
-from podling.node.kubelet.volumes import Volumes
+from podling.node.kubelet.planning.restart_policy import DelayRange
+from podling.node.kubelet.pods.pod_actions import NodeTools
+from podling.node.kubelet.pods.pod_worker import WorkerSettings
+from podling.node.kubelet.pods.pod_workers import PodWorkers
+from podling.node.kubelet.pods.status_manager import StatusManager
+from podling.node.kubelet.probes.prober import Prober
+from podling.node.kubelet.registration import node_object
+from podling.node.kubelet.registration.machine import Machine
+from podling.node.kubelet.registration.node_lease import NodeLease
+from podling.node.kubelet.registration.node_object import READY, NodeReport, Readiness
+from podling.node.kubelet.registration.node_status import NodeStatus
+from podling.node.kubelet.volumes.object_source import ObjectSource
+from podling.node.kubelet.volumes.volumes import Volumes
 
 log = logging.getLogger(__name__)
 

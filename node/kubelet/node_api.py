@@ -19,7 +19,7 @@ import orjson
 from aiohttp import web
 
 from podling.kube.meta import Object
-from podling.node.kubelet.container_logs import ContainerLogs, LogRequestError
+from podling.node.kubelet.logs.container_logs import ContainerLogs, LogRequestError
 
 GROUP = "system:masters"
 

@@ -17,8 +17,8 @@ from podling.launcher.errors import LauncherError
 from podling.launcher.local_cluster import LocalCluster
 from podling.launcher.status import observe
 from podling.launcher.waiting import wait_for
-from podling.node.runtime import leftovers, process_table
-from podling.node.runtime.process_files import MARKER, ProcessFiles
+from podling.node.runtime.launcher import leftovers, process_table
+from podling.node.runtime.launcher.process_files import MARKER, ProcessFiles
 
 DEAD_SECONDS = 5.0
 ASK_SECONDS = 5.0

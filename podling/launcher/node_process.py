@@ -17,10 +17,10 @@ from podling.launcher.layout import Layout
 from podling.launcher.shared_listeners import SharedListeners
 from podling.launcher.timings import PROFILES
 from podling.node.kubelet.kubelet import Kubelet, KubeletConfig
-from podling.node.kubelet.restart_policy import DelayRange
-from podling.node.runtime.launcher_main import LauncherConfig
-from podling.node.runtime.pod_network import LoopbackNetwork
-from podling.node.runtime.runtime_server import RuntimeConfig, RuntimeServer
+from podling.node.kubelet.planning.restart_policy import DelayRange
+from podling.node.runtime.cri.pod_network import LoopbackNetwork
+from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
+from podling.node.runtime.launcher.main import LauncherConfig
 from podling.proxy.dns.dns_server import DnsConfig, DnsServer
 from podling.proxy.dns.upstream import Upstream, servers_of
 from podling.proxy.services.service_proxy import ServiceProxy

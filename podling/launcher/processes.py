@@ -31,9 +31,9 @@ from podling.launcher import (
 from podling.launcher.cluster_file import Cluster
 from podling.launcher.fork_server import ForkServer
 from podling.launcher.layout import Layout
-from podling.node.runtime import leftovers
-from podling.node.runtime.launcher_main import run_launcher
-from podling.node.runtime.process_files import StateError
+from podling.node.runtime.launcher import leftovers
+from podling.node.runtime.launcher.main import run_launcher
+from podling.node.runtime.launcher.process_files import StateError
 
 log = logging.getLogger(__name__)
 

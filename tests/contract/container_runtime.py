@@ -15,10 +15,10 @@ import pytest
 
 from podling.aiokit.tasks import TaskSet
 from podling.node.cripb import api_pb2 as cri
-from podling.node.kubelet.container_config import SPEC_HASH
-from podling.node.kubelet.runtime_cache import Snapshot
-from podling.node.kubelet.runtime_client import RuntimeCallError, RuntimeClient, RuntimeEvent
-from podling.node.kubelet.runtime_status import Container, ContainerState
+from podling.node.kubelet.containers.container_config import SPEC_HASH
+from podling.node.kubelet.cri.runtime_cache import Snapshot
+from podling.node.kubelet.cri.runtime_client import RuntimeCallError, RuntimeClient, RuntimeEvent
+from podling.node.kubelet.planning.runtime_status import Container, ContainerState
 
 PATIENCE = 10.0
 

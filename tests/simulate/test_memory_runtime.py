@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from podling.aiokit.clock import system_wall_clock
-from podling.node.kubelet.runtime_client import RuntimeClient
+from podling.node.kubelet.cri.runtime_client import RuntimeClient
 from podling.simulate.runtime import MemoryRuntime
 from tests.contract.container_runtime import RuntimeContract
 

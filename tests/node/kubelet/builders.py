@@ -3,9 +3,9 @@
 from typing import Any
 
 from podling.kube.meta import Object
-from podling.node.kubelet.pod_view import Health, PodView
-from podling.node.kubelet.restart_policy import DelayRange, RestartHistory
-from podling.node.kubelet.runtime_status import (
+from podling.node.kubelet.planning.pod_view import Health, PodView
+from podling.node.kubelet.planning.restart_policy import DelayRange, RestartHistory
+from podling.node.kubelet.planning.runtime_status import (
     Container,
     ContainerState,
     PodRuntime,

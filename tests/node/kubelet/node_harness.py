@@ -18,7 +18,7 @@ from podling.kube.errors import NotFound
 from podling.kube.informer import InformerFactory
 from podling.kube.meta import Object
 from podling.node.kubelet.kubelet import Kubelet, KubeletConfig
-from podling.node.kubelet.restart_policy import DelayRange
+from podling.node.kubelet.planning.restart_policy import DelayRange
 from podling.simulate.api_server import MemoryApiServer
 from podling.simulate.runtime import MemoryRuntime
 from tests.node.kubelet.certificates import Certificates

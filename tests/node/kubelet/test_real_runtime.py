@@ -15,9 +15,9 @@ from podling.aiokit.ids import random_uuid, system_dice
 from podling.kube import kinds
 from podling.kube.client import Client
 from podling.kube.meta import Object
-from podling.node.kubelet.container_logs import LogRequestError
-from podling.node.runtime.pod_network import LoopbackNetwork
-from podling.node.runtime.runtime_server import RuntimeConfig, RuntimeServer
+from podling.node.kubelet.logs.container_logs import LogRequestError
+from podling.node.runtime.cri.pod_network import LoopbackNetwork
+from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
 from podling.simulate.api_server import MemoryApiServer
 from podling.simulate.runtime import MemoryRuntime
 from tests.node.kubelet.builders import container_spec, pod

@@ -9,9 +9,9 @@ import pytest
 
 from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.ids import random_uuid, system_dice
-from podling.node.kubelet.runtime_client import RuntimeClient
-from podling.node.runtime.pod_network import LoopbackNetwork
-from podling.node.runtime.runtime_server import RuntimeConfig, RuntimeServer
+from podling.node.kubelet.cri.runtime_client import RuntimeClient
+from podling.node.runtime.cri.pod_network import LoopbackNetwork
+from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
 from tests.contract.container_runtime import RuntimeContract
 from tests.node.runtime.launched import PATH, LauncherProcess
 

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from podling.aiokit.tasks import TaskSet
-from podling.node.runtime import process_table
-from podling.node.runtime.launcher_client import LauncherClient
-from podling.node.runtime.launcher_protocol import ProcessRecord, ProcessSpec
-from podling.node.runtime.leftovers import kill_leftovers
+from podling.node.runtime.cri.launcher_client import LauncherClient
+from podling.node.runtime.launcher import process_table
+from podling.node.runtime.launcher.leftovers import kill_leftovers
+from podling.node.runtime.launcher.protocol import ProcessRecord, ProcessSpec
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 MAIN = """
 import logging, os, sys
 from pathlib import Path
-from podling.node.runtime.launcher import LauncherLimits
-from podling.node.runtime.launcher_main import LauncherConfig, run_launcher
+from podling.node.runtime.launcher.launcher import LauncherLimits
+from podling.node.runtime.launcher.main import LauncherConfig, run_launcher
 logging.basicConfig()
 config = LauncherConfig(Path(sys.argv[1]), Path(sys.argv[2]), stop_grace=2.0,
     mount_namespaces=sys.argv[4] == "True",

@@ -11,8 +11,8 @@ from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.ids import random_uuid, system_dice
 from podling.node.cripb import api_pb2 as cri
 from podling.node.cripb import api_pb2_grpc
-from podling.node.runtime.pod_network import LoopbackNetwork
-from podling.node.runtime.runtime_server import RuntimeConfig, RuntimeServer
+from podling.node.runtime.cri.pod_network import LoopbackNetwork
+from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
 from tests.node.runtime.launched import PATH, LauncherProcess, until
 
 CIDR = "127.77.65.0/24"
