@@ -15,6 +15,8 @@ class Leadership:
         """Member id; 0 if none is known."""
         self.had_leader = False
         """Whether any was known since the start."""
+        self.changes = 0
+        """How often another leader became known."""
         self._told = (False, 0)
         self._subscribers: list[OnLeadership] = []
         self._waiters: list[asyncio.Future[None]] = []
@@ -34,6 +36,7 @@ class Leadership:
         if leader != self.leader:
             self.leader = leader
             self.had_leader = self.had_leader or leader != 0
+            self.changes += leader != 0
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 if not waiter.done():

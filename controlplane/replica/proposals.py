@@ -70,6 +70,8 @@ class Proposals:
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._max_command_bytes = max_command_bytes
+        self.failed = 0
+        """How many ended without a result."""
         self._sequence = 0
         self._bytes = 0
         self._line: deque[Proposal] = deque()
@@ -195,6 +197,7 @@ class Proposals:
         return all(each.sequence not in self._handed for each in self._passed_on[request])
 
     def _fail(self, proposal: Proposal, error: ReplicaError) -> None:
+        self.failed += 1
         self._release(proposal)
         if not proposal.future.done():
             proposal.future.set_exception(error)

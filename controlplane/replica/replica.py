@@ -133,6 +133,9 @@ class Replica:
                 for peer, each in raft.progress.items()
                 if peer != raft.id
             },
+            leader_changes=self._leadership.changes,
+            pending_proposals=len(running.proposals),
+            failed_proposals=running.proposals.failed,
         )
 
     async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:

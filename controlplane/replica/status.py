@@ -40,6 +40,12 @@ class ReplicaStatus:
     """Peers to which a stream is open."""
     peers: Mapping[int, PeerStatus]
     """Empty unless this replica leads."""
+    leader_changes: int
+    """How often another leader became known since the start."""
+    pending_proposals: int
+    """Proposals of this replica that wait for their result."""
+    failed_proposals: int
+    """Those that ended without one: refused, lost, or unknown."""
 
     @property
     def is_leader(self) -> bool:

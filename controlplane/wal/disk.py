@@ -9,12 +9,15 @@ import fcntl
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 #: Told how a job ended: None, or what it raised.
 OnDone = Callable[[BaseException | None], None]
+#: Told how many seconds a write took that returned when it was durable, in the thread that wrote.
+OnSynced = Callable[[float], None]
 
 
 class File(Protocol):
@@ -89,19 +92,23 @@ class Disk(Protocol):
 class OsFile:
     """A file of the operating system."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_synced: OnSynced | None = None) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._on_synced = on_synced
 
     def write(self, offset: int, data: bytes, *, sync: bool) -> None:
         # One system call that writes and syncs lets go of the interpreter lock once, not twice:
         # a busy event loop may take milliseconds to give it back.
         flags = _WRITE_SYNCED if sync else 0
+        began = time.perf_counter()
         view = memoryview(data)
         while view:
             written = os.pwritev(self._handle, [view], offset, flags)
             view, offset = view[written:], offset + written
         if sync and not flags:
             self.sync()
+        if sync and self._on_synced is not None:
+            self._on_synced(time.perf_counter() - began)
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._handle, size)
@@ -160,7 +167,10 @@ class ThreadWorker:
 
 
 class OsDisk:
-    """The real disk."""
+    """The real disk; `on_synced` is told of each durable write, which are those of the log."""
+
+    def __init__(self, on_synced: OnSynced | None = None) -> None:
+        self._on_synced = on_synced
 
     def make_directory(self, path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,7 +190,7 @@ class OsDisk:
                 yield chunk
 
     def open(self, path: Path) -> File:
-        return OsFile(path)
+        return OsFile(path, self._on_synced)
 
     def rename(self, source: Path, target: Path) -> None:
         os.replace(source, target)

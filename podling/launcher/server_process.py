@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from podling import __version__
 from podling.aiokit import components, ids
 from podling.aiokit.clock import system_wall_clock
+from podling.aiokit.collector import ScheduledCollector
 from podling.aiokit.components import Component, Stop
+from podling.aiokit.loop_lag import LoopLag
 from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
 from podling.controlplane.apiserver.bootstrap import Endpoint
@@ -27,6 +29,7 @@ from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTrans
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
 from podling.controlplane.store.etcd_server import StoreServer, StoreServerConfig
+from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.wal.disk import OsDisk
 from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
@@ -47,14 +50,26 @@ async def serve(layout: Layout, cluster: Cluster, name: str, listener: int | Non
     """Run the replica until it is told to stop; `listener` is the shared API listener."""
     stop = Stop()
     entry = cluster.replica(name)
-    store = _store(layout, cluster, entry, stop)
-    server = _api_server(layout, cluster, entry, listener, store, stop)
+    metrics = CollectorRegistry()
+    ProcessCollector(registry=metrics)
+    store = _store(layout, cluster, entry, metrics, stop)
+    server = _api_server(layout, cluster, entry, listener, store, metrics, stop)
     programs = _grpc_server(layout, cluster, entry, server, store)
     managers = Managers(layout, cluster, name, server, stop)
-    return await components.run([store, server, programs, *managers.components()], stop)
+    parts: list[Component] = [
+        LoopLag(metrics),
+        store,
+        server,
+        programs,
+        *managers.components(),
+        ScheduledCollector(metrics),
+    ]
+    return await components.run(parts, stop)
 
 
-def _store(layout: Layout, cluster: Cluster, entry: ReplicaEntry, stop: Stop) -> StoreServer:
+def _store(
+    layout: Layout, cluster: Cluster, entry: ReplicaEntry, registry: CollectorRegistry, stop: Stop
+) -> StoreServer:
     timings = PROFILES[cluster.timings]
     config = ReplicaConfig(
         name=entry.name,
@@ -69,14 +84,17 @@ def _store(layout: Layout, cluster: Cluster, entry: ReplicaEntry, stop: Stop) ->
         election_timeout=timings.election_timeout,
     )
     dice = ids.system_dice()
-    return StoreServer(
+    metrics = StoreMetrics(registry)
+    server = StoreServer(
         StoreServerConfig(config),
-        disk=OsDisk(),
+        disk=OsDisk(metrics.synced),
         transport=GrpcTransport(_peers(layout, config), dice),
         dice=dice,
         new_id=ids.random_u64,
         fatal=stop.fail,
     )
+    metrics.report(server.store)
+    return server
 
 
 def _peers(layout: Layout, config: ReplicaConfig) -> GrpcTransportConfig:
@@ -92,6 +110,7 @@ def _api_server(
     entry: ReplicaEntry,
     listener: int | None,
     store: StoreServer,
+    metrics: CollectorRegistry,
     stop: Stop,
 ) -> ApiServer:
     toleration = round(PROFILES[cluster.timings].default_toleration)
@@ -119,7 +138,7 @@ def _api_server(
         system_wall_clock,
         ids.random_uuid,
         ids.system_dice(),
-        CollectorRegistry(),
+        metrics,
         stop.fail,
         lambda: cluster_report.state(store.replica.status()),
     )

@@ -1,0 +1,100 @@
+"""What one member of the store counts, under etcd's names where the meaning is the same.
+
+Numbers that the store keeps anyway are read when they are asked for; only the length of writes to
+the log is noted as they happen.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.store.store import Store, StoreStatus
+
+_SYNC_SECONDS = tuple(0.001 * 2**power for power in range(14))
+
+
+class StoreMetrics(Collector):
+    """One member's metrics, in the process's own registry.
+
+    metrics = StoreMetrics(registry)
+    server = StoreServer(..., disk=OsDisk(metrics.synced))
+    metrics.report(server.store)
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._store: Store | None = None
+        self._synced = Histogram(
+            "etcd_disk_wal_fsync_duration_seconds",
+            "How long writing to the log took until it was durable.",
+            buckets=_SYNC_SECONDS,
+            registry=registry,
+        )
+        registry.register(self)
+
+    def synced(self, seconds: float) -> None:
+        """The log was written to and is durable. May be called from any thread."""
+        self._synced.observe(seconds)
+
+    def report(self, store: Store) -> None:
+        """Tell of this store from now on."""
+        self._store = store
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing while the store does not run."""
+        if self._store is None:
+            return
+        try:
+            status = self._store.status()
+        except ReplicaStopped:
+            return
+        for name, text, value in _gauges(status):
+            yield GaugeMetricFamily(name, text, value)
+        for name, text, value in _counters(status):
+            yield CounterMetricFamily(name, text, value)
+
+
+def _gauges(status: StoreStatus) -> list[tuple[str, str, float]]:
+    replica = status.replica
+    return [
+        ("etcd_server_has_leader", "Whether a leader is known.", replica.leader_id != 0),
+        ("etcd_server_is_leader", "Whether this member leads.", replica.is_leader),
+        # Gauges at etcd too, whatever their names say.
+        (
+            "etcd_server_proposals_committed_total",
+            "Last log entry committed.",
+            replica.commit_index,
+        ),
+        ("etcd_server_proposals_applied_total", "Last log entry applied.", replica.applied_index),
+        ("etcd_server_proposals_pending", "Waiting for their result.", replica.pending_proposals),
+        ("etcd_server_quota_backend_bytes", "Size at which writes are refused.", status.quota),
+        (
+            "etcd_mvcc_db_total_size_in_bytes",
+            "Estimated size of all keys and history.",
+            status.size,
+        ),
+        ("etcd_debugging_mvcc_current_revision", "Newest revision.", status.revision),
+        ("etcd_debugging_mvcc_compact_revision", "Oldest that is kept.", status.compact_revision),
+        ("etcd_debugging_mvcc_watcher_total", "Watches that are open.", status.watchers),
+        ("podling_raft_term", "Term of this member.", replica.term),
+        ("podling_raft_connected_peers", "Peers connected both ways.", len(replica.connected)),
+    ]
+
+
+def _counters(status: StoreStatus) -> list[tuple[str, str, float]]:
+    replica = status.replica
+    return [
+        (
+            "etcd_server_leader_changes_seen_total",
+            "How often another leader became known.",
+            replica.leader_changes,
+        ),
+        (
+            "etcd_server_proposals_failed_total",
+            "Proposals that ended without a result.",
+            replica.failed_proposals,
+        ),
+    ]

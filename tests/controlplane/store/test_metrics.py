@@ -1,0 +1,45 @@
+"""What a member tells a Prometheus server."""
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from podling.controlplane.store import requests as rq
+from podling.controlplane.store.metrics import StoreMetrics
+from podling.controlplane.wal.disk import OsDisk
+from tests.controlplane.store.members import Members
+
+
+async def test_a_member_tells_how_it_stands(members: Members) -> None:
+    (server,) = await members.start(1)
+    registry = CollectorRegistry()
+    StoreMetrics(registry).report(server.store)
+    await server.store.put(rq.PutRequest(b"a", b"1"))
+
+    def value(name: str) -> float | None:
+        return registry.get_sample_value(name)
+
+    status = server.store.status()
+    assert value("etcd_server_has_leader") == 1
+    assert value("etcd_server_is_leader") == 1
+    assert value("etcd_server_leader_changes_seen_total") == 1
+    assert value("etcd_server_proposals_committed_total") == status.replica.commit_index > 0
+    assert value("etcd_server_proposals_applied_total") == status.replica.applied_index
+    assert value("etcd_server_proposals_pending") == 0
+    assert value("etcd_server_proposals_failed_total") == 0
+    assert value("etcd_debugging_mvcc_current_revision") == server.store.revision
+    assert b"# TYPE etcd_server_leader_changes_seen_total counter" in generate_latest(registry)
+
+    await members.stop(server)
+    assert value("etcd_server_has_leader") is None
+
+
+def test_durable_writes_are_timed_and_others_are_not(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    file = OsDisk(StoreMetrics(registry).synced).open(tmp_path / "file")
+    file.write(0, b"a", sync=False)
+    file.write(0, b"a", sync=True)
+    file.close()
+
+    assert registry.get_sample_value("etcd_disk_wal_fsync_duration_seconds_count") == 1
+    assert (registry.get_sample_value("etcd_disk_wal_fsync_duration_seconds_sum") or 0) > 0
