@@ -41,6 +41,8 @@ CONCURRENCY = (1, 16, 64, 256)
 class Counter:
     """The cheapest state machine."""
 
+    command_version = 1
+
     def __init__(self) -> None:
         self.count = 0
 

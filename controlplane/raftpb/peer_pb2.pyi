@@ -5,9 +5,10 @@ How the members of one Raft group reach each other.
 
 Each member opens one long-lived Messages stream to every other and sends on it; answers come on
 the stream that the other one opened. A call carries the metadata podling-cluster (hexadecimal
-cluster id), podling-from and podling-to (hexadecimal member ids), and with TLS the certificate's
-common name must be the name of the member it says it is from. Whoever accepts a call sends
-initial metadata at once.
+cluster id), podling-from and podling-to (hexadecimal member ids) and podling-commands (the newest
+version of replicated commands that the caller understands, hexadecimal), and with TLS the
+certificate's common name must be the name of the member it says it is from. Whoever accepts a
+call sends initial metadata at once.
 
 The meaning of the fields is in podling/controlplane/raft/messages.py.
 """

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -21,7 +21,7 @@ from podling.controlplane.raftpb import peer_pb2_grpc
 from podling.controlplane.replica import wire
 from podling.controlplane.replica.config import Member
 from podling.controlplane.replica.peer_link import CHANNEL_OPTIONS, LinkEvents, PeerLink
-from podling.controlplane.replica.peer_security import CallRefused, Gate, PeerTls
+from podling.controlplane.replica.peer_security import Caller, CallRefused, Gate, PeerTls
 from podling.controlplane.replica.transport import Receiver, SnapshotRefused, TransportError
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class GrpcTransport:
         self._links: dict[int, PeerLink] = {}
         self._incoming: dict[int, int] = {}
         """Streams open from each peer."""
+        self._command_versions: dict[int, int] = {}
+        """What each peer said when it last opened one."""
         self._connected: frozenset[int] = frozenset()
         self._server: grpc.aio.Server | None = None
         self._receiver: Receiver | None = None
@@ -71,6 +73,7 @@ class GrpcTransport:
 
     async def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
+        self._gate = replace(self._gate, command_version=receiver.command_version)
         self._stopping.clear()
         await self._listen()
         events = LinkEvents(self._opened, self._lost)
@@ -101,6 +104,9 @@ class GrpcTransport:
 
     def connected_peers(self) -> frozenset[int]:
         return self._connected
+
+    def command_versions(self) -> Mapping[int, int]:
+        return {peer: self._command_versions[peer] for peer in self._connected}
 
     async def _stream_snapshot(
         self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
@@ -148,12 +154,14 @@ class GrpcTransport:
             for peer in sorted(self._connected - before):
                 self._receiver.connected(peer)
 
-    def admit(self, context: "grpc.aio.ServicerContext[Any, Any]") -> int:
-        """The member that is calling; raises CallRefused."""
+    def admit(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Caller:
+        """Who is calling; raises CallRefused."""
         auth: Mapping[str, Iterable[bytes]] = context.auth_context()
         return self._gate.admit(context.invocation_metadata(), auth)
 
-    def stream_began(self, peer: int) -> None:
+    def stream_began(self, caller: Caller) -> None:
+        peer = caller.member_id
+        self._command_versions[peer] = caller.command_version
         self._incoming[peer] = self._incoming.get(peer, 0) + 1
         self._links[peer].hurry()
         self._update_connected()
@@ -200,9 +208,10 @@ class _Service(peer_pb2_grpc.PeerServicer):
         request_iterator: AsyncIterator[pb.Batch],
         context: "grpc.aio.ServicerContext[pb.Batch, pb.Empty]",
     ) -> None:
-        peer = await self._admit(context)
+        caller = await self._admit(context)
+        peer = caller.member_id
         await context.send_initial_metadata(())
-        self._transport.stream_began(peer)
+        self._transport.stream_began(caller)
         try:
             await self._transport.read_until_stopped(request_iterator)
         except wire.UnknownMessage as error:
@@ -216,7 +225,7 @@ class _Service(peer_pb2_grpc.PeerServicer):
         request_iterator: AsyncIterator[pb.SnapshotPiece],
         context: "grpc.aio.ServicerContext[Any, Any]",
     ) -> pb.Empty:
-        peer = await self._admit(context)
+        peer = (await self._admit(context)).member_id
         try:
             first = await anext(request_iterator)
             message = wire.decode(first.message)
@@ -228,7 +237,7 @@ class _Service(peer_pb2_grpc.PeerServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.Empty()
 
-    async def _admit(self, context: "grpc.aio.ServicerContext[Any, Any]") -> int:
+    async def _admit(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Caller:
         try:
             return self._transport.admit(context)
         except CallRefused as error:

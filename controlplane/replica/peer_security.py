@@ -8,7 +8,7 @@ common name against the member that it says it is.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -17,6 +17,7 @@ from podling.controlplane.replica.config import Member
 CLUSTER_KEY = "podling-cluster"
 FROM_KEY = "podling-from"
 TO_KEY = "podling-to"
+COMMANDS_KEY = "podling-commands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class PeerTls:
         return credentials
 
 
+class Caller(NamedTuple):
+    """A peer that may call."""
+
+    member_id: int
+    command_version: int
+    """The newest version of commands that it understands."""
+
+
 class CallRefused(Exception):
     """A call that is not from a member of this cluster to this member; the text says why."""
 
@@ -62,6 +71,8 @@ class Gate:
     members: Mapping[int, Member]
     secure: bool
     """Whether callers have certificates."""
+    command_version: int = 1
+    """What this member tells of itself."""
 
     def call_metadata(self, to: int) -> tuple[tuple[str, str], ...]:
         """What this member says of itself when it calls `to`."""
@@ -69,12 +80,13 @@ class Gate:
             (CLUSTER_KEY, f"{self.cluster_id:x}"),
             (FROM_KEY, f"{self.member_id:x}"),
             (TO_KEY, f"{to:x}"),
+            (COMMANDS_KEY, f"{self.command_version:x}"),
         )
 
     def admit(
         self, metadata: Iterable[tuple[str, Any]] | None, auth: Mapping[str, Iterable[bytes]]
-    ) -> int:
-        """The member that is calling; raises CallRefused."""
+    ) -> Caller:
+        """Who is calling; raises CallRefused."""
         said = dict(metadata or ())
         cluster, caller, to = (_hex(said.get(key)) for key in (CLUSTER_KEY, FROM_KEY, TO_KEY))
         if cluster != self.cluster_id:
@@ -87,7 +99,7 @@ class Gate:
         if caller not in self.members or caller == self.member_id:
             raise CallRefused(f"member {caller:x} is not a peer in this cluster")
         self._check_name(caller, auth)
-        return caller
+        return Caller(caller, _hex(said.get(COMMANDS_KEY)))
 
     def _check_name(self, caller: int, auth: Mapping[str, Iterable[bytes]]) -> None:
         if not self.secure:

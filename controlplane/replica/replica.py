@@ -138,6 +138,16 @@ class Replica:
             failed_proposals=running.proposals.failed,
         )
 
+    def common_command_version(self) -> int:
+        """The newest version of commands that every member understands, as far as is known now.
+
+        0 unless all of them are connected: who is away may come back as an older program.
+        """
+        theirs = self._around.transport.command_versions()
+        if len(theirs) + 1 < len(self._config.members):
+            return 0
+        return min(self._around.state_machine.command_version, *theirs.values())
+
     async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:
         """Make another member the leader; `None` picks the one that is furthest.
 
@@ -221,6 +231,7 @@ class _PeerEvents:
         self._config = config
         self._running = running
         self._transport = around.transport
+        self.command_version = around.state_machine.command_version
         self._dice = around.dice
         self._leadership = leadership
         self._campaign: asyncio.TimerHandle | None = None

@@ -10,6 +10,13 @@ class StateMachine(Protocol):
     It is called from the event loop, never concurrently, and may not await.
     """
 
+    @property
+    def command_version(self) -> int:
+        """The newest version of commands that this one understands, from 1 on; never changes.
+
+        Peers are told, so that nothing is proposed that a member would have to stop at.
+        """
+
     def apply(self, index: int, term: int, command: bytes) -> object:
         """Carry out the committed `command` of the log entry (`index`, `term`).
 

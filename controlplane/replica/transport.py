@@ -1,6 +1,6 @@
 """How replicas reach each other, as far as the driver cares."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from podling.controlplane.raft.messages import InstallSnapshot, Message
@@ -12,6 +12,10 @@ class TransportError(Exception):
 
 class Receiver(Protocol):
     """The replica's side: what a transport reports. All are called from the event loop."""
+
+    @property
+    def command_version(self) -> int:
+        """What peers are told when a way to them is opened (see `StateMachine`)."""
 
     def received(self, messages: Sequence[Message]) -> None:
         """Messages from one peer, in the order in which it sent them."""
@@ -58,3 +62,6 @@ class Transport(Protocol):
 
     def connected_peers(self) -> frozenset[int]:
         """Peers to and from which the ways are open now."""
+
+    def command_versions(self) -> Mapping[int, int]:
+        """What each of the connected peers has told as its `command_version`."""

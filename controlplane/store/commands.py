@@ -10,15 +10,22 @@
     GRANT     = id:i64 ttl:i64
     REVOKE    = id:i64
     RENEW     = id:i64
+    UPGRADE   = cluster_version:i64
 
     compare   = target:u8 result:u8 key:bytes range_end:bytes operand
     operand   = bytes if the target is VALUE, else i64
     RANGE     = flags:u8 order:u8 target:u8 limit:i64 revision:i64 min_mod:i64 max_mod:i64
                 min_create:i64 max_create:i64 key:bytes range_end:bytes
 
-Numbers are big-endian. The version is that of the whole layout: a replica that meets a newer one
-cannot go on, because it would apply something else than its peers. So a new kind or field is
-proposed only when every member understands it.
+Numbers are big-endian. The version is the oldest that understands the command: a replica that meets
+one newer than itself cannot go on, because it would apply something else than its peers. So a new
+kind or field is proposed only when every member understands it, which UPGRADE says:
+
+    replicas 1, 2, 3 know version    1 1 1    2 1 1    2 2 2                            2 2 2
+    version of the cluster           1        1        1, the leader proposes UPGRADE   2
+    commands proposed                1        1        1                                1 and 2
+
+To add one: raise VERSION, and let `since` tell which commands need it.
 """
 
 import struct
@@ -26,6 +33,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from podling.controlplane.store.requests import (
+    ClusterVersionRequest,
     CompactionRequest,
     Compare,
     CompareResult,
@@ -43,6 +51,8 @@ from podling.controlplane.store.requests import (
 )
 
 VERSION = 1
+"""The newest that this program understands; it goes on understanding all before."""
+FIRST_VERSION = 1
 
 #: What can be replicated.
 Command = (
@@ -53,9 +63,10 @@ Command = (
     | LeaseGrantRequest
     | LeaseRevokeRequest
     | LeaseKeepAliveRequest
+    | ClusterVersionRequest
 )
 
-PUT, DELETE, TXN, RANGE, COMPACT, GRANT, REVOKE, RENEW = range(1, 9)
+PUT, DELETE, TXN, RANGE, COMPACT, GRANT, REVOKE, RENEW, UPGRADE = range(1, 10)
 
 _PUT = struct.Struct(">BBqII")
 _DELETE = struct.Struct(">BB")
@@ -70,26 +81,36 @@ _TXN_KIND = bytes([TXN])
 # By number; indexing is several times as fast as calling the enumeration.
 _TARGETS, _RESULTS = tuple(CompareTarget), tuple(CompareResult)
 _SORT_ORDERS, _SORT_TARGETS = tuple(SortOrder), tuple(SortTarget)
-_VERSION = bytes([VERSION])
 
 
 class CommandError(ValueError):
     """Bytes that are no command this version understands; says why."""
 
 
+def since(command: Command) -> int:
+    """The version that a member must know to apply `command`."""
+    # None has been added since the first.
+    return FIRST_VERSION
+
+
+def version_of(data: bytes) -> int:
+    """The same for a command that is encoded."""
+    return data[0]
+
+
 def encode(command: Command) -> bytes:
     """Raises struct.error if a number does not fit into 64 bits."""
-    parts = [_VERSION]
+    parts = [bytes([since(command)])]
     _write(parts, command)
     return b"".join(parts)
 
 
-def decode(data: bytes) -> Command:
-    """Raises CommandError if `data` is damaged or of a newer version."""
-    if not data or data[0] != VERSION:
+def decode(data: bytes, newest: int = VERSION) -> Command:
+    """Raises CommandError if `data` is damaged or of a version above `newest`."""
+    if not data or not FIRST_VERSION <= data[0] <= newest:
         raise CommandError(
             f"replicated command of version {data[0] if data else 'none'}, but this program knows "
-            f"version {VERSION}: upgrade this member"
+            f"version {newest}: upgrade this member"
         )
     command: Command | RangeRequest
     try:
@@ -117,6 +138,8 @@ def _write(parts: list[bytes], request: Command | Operation) -> None:
         parts.append(_KIND_AND_NUMBER.pack(COMPACT, request.revision))
     elif isinstance(request, LeaseGrantRequest):
         parts.append(_GRANT.pack(GRANT, request.id, request.ttl))
+    elif isinstance(request, ClusterVersionRequest):
+        parts.append(_KIND_AND_NUMBER.pack(UPGRADE, request.version))
     else:
         kind = REVOKE if isinstance(request, LeaseRevokeRequest) else RENEW
         parts.append(_KIND_AND_NUMBER.pack(kind, request.id))
@@ -259,6 +282,11 @@ def _read_renew(data: bytes, at: int) -> tuple[LeaseKeepAliveRequest, int]:
     return LeaseKeepAliveRequest(lease), at + _KIND_AND_NUMBER.size
 
 
+def _read_upgrade(data: bytes, at: int) -> tuple[ClusterVersionRequest, int]:
+    _, version = _KIND_AND_NUMBER.unpack_from(data, at)
+    return ClusterVersionRequest(version), at + _KIND_AND_NUMBER.size
+
+
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     (size,) = _LENGTH.unpack_from(data, at)
     start = at + _LENGTH.size
@@ -276,4 +304,5 @@ _READERS: dict[int, Callable[[bytes, int], tuple[Any, int]]] = {
     GRANT: _read_grant,
     REVOKE: _read_revoke,
     RENEW: _read_renew,
+    UPGRADE: _read_upgrade,
 }

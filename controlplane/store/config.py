@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from podling.controlplane.store import commands
+
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
@@ -24,3 +26,6 @@ class StoreConfig:
     """How often expired leases and compacted history are looked for."""
     progress_interval: float = 600.0
     """Between two reports to a watch that asked for them and sees no events."""
+    command_version: int = commands.VERSION
+    """The newest version of replicated commands that this member understands. Set lower than the
+    program's, it is as a member that has not been upgraded yet."""

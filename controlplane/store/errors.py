@@ -139,6 +139,13 @@ class BadLeaderTransferee(StoreError):
     text = "etcdserver: bad leader transferee"
 
 
+class NotCapable(StoreError):
+    """Not every member understands the command yet: the cluster is being upgraded."""
+
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: not capable"
+
+
 class EmptyWatchRange(StoreError):
     """Travels as the reason of a cancelled watch, not as a status."""
 

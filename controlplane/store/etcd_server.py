@@ -54,7 +54,11 @@ class StoreServer:
         fatal: OnDeath,
     ) -> None:
         """`fatal` is told of what ends this member; the process should end then."""
-        machine = StoreStateMachine(_loop_time, max_pending_bytes=config.store.max_pending_bytes)
+        machine = StoreStateMachine(
+            _loop_time,
+            max_pending_bytes=config.store.max_pending_bytes,
+            command_version=config.store.command_version,
+        )
         self.replica = Replica(
             config.replica, machine, disk=disk, transport=transport, dice=dice, fatal=fatal
         )

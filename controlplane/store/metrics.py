@@ -79,6 +79,7 @@ def _gauges(status: StoreStatus) -> list[tuple[str, str, float]]:
         ("etcd_debugging_mvcc_current_revision", "Newest revision.", status.revision),
         ("etcd_debugging_mvcc_compact_revision", "Oldest that is kept.", status.compact_revision),
         ("etcd_debugging_mvcc_watcher_total", "Watches that are open.", status.watchers),
+        ("podling_cluster_version", "Version of commands proposed.", status.cluster_version),
         ("podling_raft_term", "Term of this member.", replica.term),
         ("podling_raft_connected_peers", "Peers connected both ways.", len(replica.connected)),
     ]

@@ -219,6 +219,18 @@ class HashKVResponse(NamedTuple):
     hash_revision: int
 
 
+class ClusterVersionRequest(NamedTuple):
+    """Not etcd's: every member understands commands of this version from now on."""
+
+    version: int
+
+
+class ClusterVersionResponse(NamedTuple):
+    revision: int
+    version: int
+    """Of the cluster now; it never goes back."""
+
+
 def is_read_only(txn: TxnRequest) -> bool:
     """Whether no branch of `txn` can write."""
     return all(

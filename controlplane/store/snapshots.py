@@ -5,6 +5,7 @@
       LEASES   item = id:i64 ttl:i64
       BASE     item = record                   keys as of before the compact revision, in key order
       HISTORY  item = record                   changes from the compact revision on, in their order
+      UPGRADE  item = cluster_version:u32      one, and first; without it, the cluster is at 1
     record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
     end      = tag:u8 crc32:u32                of everything before
 
@@ -28,7 +29,7 @@ from podling.controlplane.store.mvcc import FIRST_REVISION, Mvcc
 MAGIC = b"podlingS"
 VERSION = 1
 
-LEASES, BASE, HISTORY, END = range(1, 5)
+LEASES, BASE, HISTORY, END, UPGRADE = range(1, 6)
 
 SLICE = 256
 """Items in one section; drawing one must not take longer than a few milliseconds."""
@@ -39,6 +40,7 @@ _HEADER = struct.Struct(">8sHQq")
 _SECTION = struct.Struct(">BI")
 _LEASE = struct.Struct(">qq")
 _RECORD = struct.Struct(">qqqqII")
+_UPGRADE = struct.Struct(">I")
 
 
 class SnapshotError(ValueError):
@@ -51,23 +53,26 @@ class Contents(NamedTuple):
     store: Mvcc
     leases: Sequence[tuple[int, int]]
     """(id, time-to-live in seconds)"""
+    cluster_version: int
+    """The newest version of commands that may be proposed."""
 
 
-def write(store: Mvcc, leases: Leases) -> Iterator[bytes]:
+def write(store: Mvcc, leases: Leases, cluster_version: int = 1) -> Iterator[bytes]:
     """The state as of this call, in chunks, each a header or a section."""
-    chunks = _write(store, leases)
+    chunks = _write(store, leases, cluster_version)
     # Drawing the first chunk pins the store now, and makes sure that it is unpinned even if the
     # rest is never drawn.
     return itertools.chain([next(chunks)], chunks)
 
 
-def _write(store: Mvcc, leases: Leases) -> Iterator[bytes]:
+def _write(store: Mvcc, leases: Leases, cluster_version: int) -> Iterator[bytes]:
     revision, compact_revision = store.revision, store.compact_revision
     granted = [_LEASE.pack(lease.id, lease.ttl) for lease in leases]
     store.pin()
     try:
         header = _HEADER.pack(MAGIC, VERSION, revision, compact_revision)
         sections = itertools.chain(
+            _sections(UPGRADE, [_UPGRADE.pack(cluster_version)]),
             _sections(LEASES, granted),
             _sections(BASE, _base(store, compact_revision)),
             _sections(HISTORY, _history(store, revision, compact_revision)),
@@ -126,7 +131,9 @@ def read(chunks: Iterable[bytes]) -> Contents:
     leases: list[tuple[int, int]] = []
     base: list[KeyValue] = []
     history: list[KeyValue] = []
+    versions = [1]
     readers: dict[int, Callable[[], None]] = {
+        UPGRADE: lambda: versions.extend(_UPGRADE.unpack(source.take(_UPGRADE.size))),
         LEASES: lambda: leases.append(_LEASE.unpack(source.take(_LEASE.size))),
         BASE: lambda: base.append(_read_record(source)),
         HISTORY: lambda: history.append(_read_record(source)),
@@ -138,7 +145,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
     if history and history[-1].mod_revision > revision:
         raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
     store.finish_load(revision, compact_revision)
-    return Contents(store, leases)
+    return Contents(store, leases, versions[-1])
 
 
 def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) -> None:

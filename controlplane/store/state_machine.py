@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from podling.controlplane.store import commands, snapshots, transactions
+from podling.controlplane.store.commands import CommandError
 from podling.controlplane.store.errors import LeaseNotFound, StoreError
 from podling.controlplane.store.leases import Leases
 from podling.controlplane.store.mvcc import Mvcc
 from podling.controlplane.store.requests import (
+    ClusterVersionRequest,
+    ClusterVersionResponse,
     CompactionRequest,
     CompactionResponse,
     DeleteRangeRequest,
@@ -37,9 +40,14 @@ Now = Callable[[], float]
 class StoreStateMachine:
     """Implements `podling.controlplane.replica.state_machine.StateMachine`."""
 
-    def __init__(self, now: Now, *, max_pending_bytes: int) -> None:
+    def __init__(
+        self, now: Now, *, max_pending_bytes: int, command_version: int = commands.VERSION
+    ) -> None:
         """`max_pending_bytes` bounds what waits for one watcher (see `Watchers`)."""
         self._now = now
+        self.command_version = command_version
+        self.cluster_version = commands.FIRST_VERSION
+        """The newest version of commands that may be proposed; the same on every member."""
         self.store = Mvcc()
         self.leases = Leases()
         self.watchers = Watchers(lambda: self.store, max_pending_bytes)
@@ -51,6 +59,7 @@ class StoreStateMachine:
             LeaseGrantRequest: self._lease_grant,
             LeaseRevokeRequest: self._lease_revoke,
             LeaseKeepAliveRequest: self._lease_keep_alive,
+            ClusterVersionRequest: self._upgrade,
         }
 
     def apply(self, index: int, term: int, command: bytes) -> object:
@@ -59,18 +68,20 @@ class StoreStateMachine:
         Raises CommandError if this version does not understand the command: a member that skipped
         it would differ from its peers from then on.
         """
-        request = commands.decode(command)
+        request = commands.decode(command, self.command_version)
         try:
             return self._handlers[type(request)](request)
         except StoreError as error:
             return error
 
     def snapshot(self) -> Iterator[bytes]:
-        return snapshots.write(self.store, self.leases)
+        return snapshots.write(self.store, self.leases, self.cluster_version)
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Also moves the watchers over, which go on from where they were."""
         contents = snapshots.read(chunks)
+        self._check_version(contents.cluster_version)
+        self.cluster_version = contents.cluster_version
         leases = Leases()
         now = self._now()
         for lease_id, ttl in contents.leases:
@@ -116,6 +127,18 @@ class StoreStateMachine:
         except LeaseNotFound:
             ttl = 0
         return LeaseKeepAliveResponse(self.store.revision, request.id, ttl)
+
+    def _upgrade(self, request: ClusterVersionRequest) -> ClusterVersionResponse:
+        self._check_version(request.version)
+        self.cluster_version = max(self.cluster_version, request.version)
+        return ClusterVersionResponse(self.store.revision, self.cluster_version)
+
+    def _check_version(self, cluster_version: int) -> None:
+        if cluster_version > self.command_version:
+            raise CommandError(
+                f"the cluster has gone over to commands of version {cluster_version}, but this "
+                f"program knows version {self.command_version}: upgrade this member"
+            )
 
     def _commit(self) -> None:
         events = self.store.commit()

@@ -64,6 +64,8 @@ class StoreStatus:
     quota: int
     leases: int
     watchers: int
+    cluster_version: int
+    """The newest version of commands that is proposed in this cluster."""
 
 
 class Store:
@@ -233,6 +235,7 @@ class Store:
             quota=self._config.quota_bytes,
             leases=len(self._machine.leases),
             watchers=len(self._machine.watchers),
+            cluster_version=self._machine.cluster_version,
         )
 
     async def hash_kv(self, revision: int) -> rq.HashKVResponse:
@@ -265,6 +268,8 @@ class Store:
         command = commands.encode(request)
         if len(command) > self._config.max_request_bytes:
             raise errors.RequestTooLarge
+        if commands.version_of(command) > self._machine.cluster_version:
+            raise errors.NotCapable
         try:
             result = await self._replica.propose(command, timeout=self._config.request_timeout)
         except replica_errors.ReplicaError as error:
@@ -289,12 +294,27 @@ class Store:
                 await self._sweep()
             if self._leading:
                 await self._revoke_expired()
+                await self._upgrade()
 
     async def _sweep(self) -> None:
         while self._machine.store.unswept:
             swept = self._machine.store.sweep(SWEEP_SLICE)
             # A snapshot or hash under way holds everything in place for a while.
             await asyncio.sleep(0 if swept else self._config.housekeeping_interval)
+
+    async def _upgrade(self) -> None:
+        """Let newer commands be proposed once every member is known to understand them."""
+        before = self._machine.cluster_version
+        if before == self._machine.command_version:
+            return
+        version = self._replica.common_command_version()
+        if version <= before:
+            return
+        try:
+            await self._propose(rq.ClusterVersionRequest(version))
+            log.info("the cluster went over from commands of version %d to %d", before, version)
+        except errors.StoreError as error:
+            log.info("the cluster stays at commands of version %d for now: %s", before, error)
 
     async def _revoke_expired(self) -> None:
         now = asyncio.get_running_loop().time()

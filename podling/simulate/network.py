@@ -5,7 +5,7 @@ Messages from one member to another keep their order, as on a stream; a cut lose
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from podling.aiokit.tasks import TaskSet
@@ -71,6 +71,10 @@ class MemoryNetwork:
             if self.is_open(other, member_id)
         )
 
+    def command_version(self, member_id: int) -> int:
+        """What a member that has joined tells its peers."""
+        return self._members[member_id].command_version
+
     def join(self, transport: "MemoryTransport") -> None:
         me = transport.member_id
         self._members[me] = transport
@@ -112,11 +116,13 @@ class MemoryTransport:
     def __init__(self, network: MemoryNetwork, member_id: int) -> None:
         self._network = network
         self.member_id = member_id
+        self.command_version = 0
         self._receiver: Receiver | None = None
         self._tasks = TaskSet(f"memory-transport-{member_id:x}")
 
     async def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
+        self.command_version = receiver.command_version
         self._network.join(self)
 
     async def stop(self) -> None:
@@ -136,6 +142,9 @@ class MemoryTransport:
 
     def connected_peers(self) -> frozenset[int]:
         return self._network.peers_of(self.member_id)
+
+    def command_versions(self) -> Mapping[int, int]:
+        return {peer: self._network.command_version(peer) for peer in self.connected_peers()}
 
     async def _offer(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
         try:

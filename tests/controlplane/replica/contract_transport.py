@@ -27,6 +27,7 @@ class Recorder:
     sent: list[tuple[int, bool]] = field(default_factory=list)
     snapshots: list[tuple[InstallSnapshot, bytes]] = field(default_factory=list)
     refuse: str = ""
+    command_version: int = 1
 
     def received(self, messages: Sequence[Message]) -> None:
         self.messages += messages
@@ -103,6 +104,16 @@ class TransportContract:
         await until(lambda: one.connected_peers() == {2}, "connected again")
         one.send([append(1)])
         await until(lambda: again.messages == [append(1)], "messages arrive again")
+
+    async def test_peers_are_told_what_a_member_understands(
+        self, one: Transport, two: Transport
+    ) -> None:
+        await one.start(Recorder(command_version=3))
+        await two.start(Recorder(command_version=17))
+        await until(lambda: one.connected_peers() == {2}, "connected")
+        await until(lambda: two.connected_peers() == {1}, "connected back")
+
+        assert (one.command_versions(), two.command_versions()) == ({2: 17}, {1: 3})
 
     async def test_sending_to_nobody_does_no_harm(self, one: Transport) -> None:
         await one.start(Recorder())

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 class Ledger:
     """The state is the list of commands."""
 
+    command_version = 1
+
     def __init__(self) -> None:
         self.commands: list[bytes] = []
         self.restored = 0

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from podling.controlplane.replica.config import Member, ReplicaConfig
@@ -81,9 +82,10 @@ class Members:
         await server.stop()
         assert not self._deaths, f"members died: {self._deaths}"
 
-    async def restart(self, server: StoreServer) -> StoreServer:
+    async def restart(self, server: StoreServer, store: StoreConfig | None = None) -> StoreServer:
         """Start a stopped member again, on the same disk."""
-        return await self._start(self._configs[server])
+        config = self._configs[server]
+        return await self._start(replace(config, store=store or config.store))
 
     async def listen_too(self, address: str) -> None:
         """Let the first member listen on one more address."""

@@ -53,6 +53,7 @@ COMMANDS = st.one_of(
     st.builds(rq.LeaseGrantRequest, NUMBERS, NUMBERS),
     st.builds(rq.LeaseRevokeRequest, NUMBERS),
     st.builds(rq.LeaseKeepAliveRequest, NUMBERS),
+    st.builds(rq.ClusterVersionRequest, NUMBERS),
 )
 
 
