@@ -5,8 +5,11 @@ delays are 0.1, 0.2, 0.4, 0.8, 1.0, 1.0 seconds, and each delay is drawn from th
 bound, so that clients which failed together do not come back together.
 """
 
-import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 
 @dataclass(slots=True)
@@ -17,7 +20,7 @@ class Backoff:
     """Seconds: upper bound of the first delay; above zero."""
     cap: float
     """Seconds: upper bound of any delay; at least `first`."""
-    dice: random.Random
+    dice: "random.Random"
     factor: float = 2.0
     _failures: int = field(default=0, init=False)
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from podling.controlplane.controllers import endpoints, names
+from podling.controlplane.controllers import endpoints
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.endpoints import Ports
 from podling.controlplane.controllers.expectations import Expectations
 from podling.controlplane.controllers.indexes import NAMESPACE_INDEX, by_namespace
 from podling.controlplane.controllers.relations import Subscriptions
-from podling.kube import kinds, meta
+from podling.kube import generated_names, kinds, meta
 from podling.kube.errors import NotFound
 from podling.kube.meta import Object
 from podling.kube.reconciler import DONE, Reconciler, Result
@@ -138,7 +138,7 @@ def _new_slice(
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
-            "name": names.generated(base, dice),
+            "name": generated_names.generate(base, dice),
             "namespace": meta.namespace(service),
             "generateName": base,
             "labels": endpoints.slice_labels(service),

@@ -8,7 +8,6 @@ from typing import Any
 from podling.controlplane.controllers import (
     batches,
     indexes,
-    names,
     ownership,
     pod_ranking,
     pod_state,
@@ -23,7 +22,7 @@ from podling.controlplane.controllers.indexes import (
     by_namespace,
 )
 from podling.controlplane.controllers.relations import Subscriptions
-from podling.kube import conditions, kinds, label_selectors, meta
+from podling.kube import conditions, generated_names, kinds, label_selectors, meta
 from podling.kube.errors import Forbidden, NotFound
 from podling.kube.event_recorder import NORMAL, WARNING
 from podling.kube.meta import Object
@@ -224,7 +223,8 @@ class ReplicaSetController:
     ) -> Failure | None:
         if plan.create:
             base = f"{meta.name(replica_set)}-"
-            fresh = [names.generated(base, self._context.dice) for _ in range(plan.create)]
+            dice = self._context.dice
+            fresh = [generated_names.generate(base, dice) for _ in range(plan.create)]
 
             async def create(name: str) -> None:
                 await self._create(key, replica_set, name)

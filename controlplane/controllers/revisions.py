@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
-from podling.controlplane.controllers import names
-from podling.kube import meta
+from podling.kube import generated_names, meta
 from podling.kube.meta import Object
 
 HASH_LABEL = "pod-template-hash"
@@ -49,7 +48,7 @@ def template_hash(template: Object, collisions: int) -> str:
     """
     text = orjson.dumps(template, option=orjson.OPT_SORT_KEYS) + str(collisions).encode()
     number = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
-    return names.spelled(number)
+    return generated_names.spelled(number)
 
 
 def has_template(replica_set: Object, template: Object) -> bool:

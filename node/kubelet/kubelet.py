@@ -39,8 +39,7 @@ from podling.node.kubelet.pods.pod_worker import WorkerSettings
 from podling.node.kubelet.pods.pod_workers import PodWorkers
 from podling.node.kubelet.pods.status_manager import StatusManager
 from podling.node.kubelet.probes.prober import Prober
-from podling.node.kubelet.registration import node_object
-from podling.node.kubelet.registration.machine import Machine
+from podling.node.kubelet.registration import machine, node_object
 from podling.node.kubelet.registration.node_lease import NodeLease
 from podling.node.kubelet.registration.node_object import READY, NodeReport, Readiness
 from podling.node.kubelet.registration.node_status import NodeStatus
@@ -110,7 +109,7 @@ class Kubelet:
         self._clock = clock
         self._dice = dice
         self._tasks = TaskSet("kubelet", on_death)
-        self._machine = Machine.read(config.root_directory)
+        self._machine = machine.read(config.root_directory)
         self._readiness = Readiness(False, "KubeletNotReady", "the kubelet is starting")
         capacity = node_object.capacity(self._machine, config.max_pods, config.capacity)
         self._facts = NodeFacts(host_ips=config.addresses, allocatable=capacity)

@@ -4,18 +4,12 @@ Source: the Kubernetes documents "Objects: names and IDs" and the API convention
 "Metadata"; the texts are those of k8s.io/apiserver's registry/rest.
 """
 
-from random import Random
 from typing import Any
 
 from podling.kube import errors, meta, timestamps
 from podling.kube.errors import FieldError
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
-
-GENERATED_SUFFIX_LENGTH = 5
-NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""Without vowels, and without what is easily misread: no generated name is a word."""
-GENERATED_BASE_MAX = 63 - GENERATED_SUFFIX_LENGTH
 
 _SERVER_OWNED = (
     "uid",
@@ -34,12 +28,6 @@ _KEPT = (
     "deletionGracePeriodSeconds",
     "generation",
 )
-
-
-def generated_name(base: str, dice: Random) -> str:
-    """`base` cut to 58 characters, and five random ones."""
-    suffix = "".join(dice.choice(NAME_ALPHABET) for _ in range(GENERATED_SUFFIX_LENGTH))
-    return base[:GENERATED_BASE_MAX] + suffix
 
 
 def check_identity(kind: Kind, obj: Object, namespace: str, name: str = "") -> None:

@@ -36,7 +36,7 @@ from podling.controlplane.apiserver.storage.interface import (
     WriteResult,
 )
 from podling.controlplane.apiserver.strategies.strategy import Strategy, WriteContext
-from podling.kube import errors, meta
+from podling.kube import errors, generated_names, meta
 from podling.kube.errors import FieldError
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
@@ -123,7 +123,7 @@ class Registry:
         for _ in range(NAME_ATTEMPTS):
             candidate = orjson.loads(template)
             base = candidate["metadata"]["generateName"]
-            name = object_meta.generated_name(base, self._parts.dice)
+            name = generated_names.generate(base, self._parts.dice)
             candidate["metadata"]["name"] = name
             try:
                 return await self._create(kind, namespace, candidate, call)

@@ -9,9 +9,25 @@ from dataclasses import dataclass
 
 from podling.kube import conditions, timestamps
 from podling.kube.meta import Object
-from podling.node.kubelet.registration.machine import Machine
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Facts that do not change while the kubelet runs."""
+
+    architecture: str
+    operating_system: str
+    kernel_version: str
+    os_image: str
+    machine_id: str
+    boot_id: str
+    cpus: int
+    memory: int
+    """Bytes."""
+    storage: int
+    """Bytes of the file system that holds the pods."""
 
 
 @dataclass(frozen=True, slots=True)

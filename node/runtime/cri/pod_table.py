@@ -9,7 +9,8 @@ from podling.node.cripb import api_pb2 as cri
 from podling.node.runtime.cri import statuses
 from podling.node.runtime.cri.cri_errors import CriError
 from podling.node.runtime.cri.events import EventStream
-from podling.node.runtime.cri.records import ContainerRecord, RecordFiles, SandboxRecord
+from podling.node.runtime.cri.record_files import RecordFiles
+from podling.node.runtime.cri.records import ContainerRecord, SandboxRecord
 from podling.node.runtime.launcher.protocol import ProcessRecord
 
 _STATE_EVENTS = {

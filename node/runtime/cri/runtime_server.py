@@ -22,7 +22,7 @@ from podling.node.runtime.cri.launcher_client import LauncherClient, LauncherGon
 from podling.node.runtime.cri.node_calls import NodeCalls
 from podling.node.runtime.cri.pod_network import PodNetwork
 from podling.node.runtime.cri.pod_table import PodTable
-from podling.node.runtime.cri.records import RecordFiles
+from podling.node.runtime.cri.record_files import RecordFiles
 from podling.node.runtime.cri.sandbox_calls import SandboxCalls
 from podling.node.runtime.cri.stats_calls import StatsCalls
 from podling.node.runtime.launcher.protocol import LauncherError, ProcessRecord
