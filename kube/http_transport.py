@@ -83,6 +83,7 @@ class _Server:
         self.streams: set[_Stream] = set()
         self.heard = asyncio.get_running_loop().time()
         """Loop time of the last byte that came."""
+        self.answered = False
 
     async def send(self, request: HttpRequest) -> aiohttp.ClientResponse:
         query = f"?{urlencode(request.query)}" if request.query else ""
@@ -96,6 +97,7 @@ class _Server:
         )
 
     def alive(self) -> None:
+        self.answered = True
         self.heard = asyncio.get_running_loop().time()
 
     def abort_streams(self, why: str) -> None:
@@ -184,6 +186,8 @@ class HttpTransport:
         self._config = config or HttpTransportConfig()
         self._chosen = 0
         self._server: _Server | None = None
+        self._complained: set[str] = set()
+        """Endpoints of which it was said, since the last answer, that they were left."""
         #: Servers that were left and whose connections are being aborted.
         self._left: set[_Server] = set()
         self._comparing = False
@@ -233,6 +237,7 @@ class HttpTransport:
                             break
                     else:
                         server.alive()
+                        self._complained.clear()
                         if answer.status == 503 and request.method == "GET":
                             answer = await self._compare(server, request, answer, finish)
                         return answer
@@ -307,7 +312,11 @@ class HttpTransport:
             return
         self._server = None
         self._chosen = (self._chosen + 1) % len(self._endpoints)
-        log.warning("leaving API server %s for %s: %s", server.endpoint, self.endpoint, why)
+        if server.endpoint not in self._complained:
+            self._complained.add(server.endpoint)
+            # One that has never answered may only be starting.
+            level = logging.WARNING if server.answered else logging.INFO
+            log.log(level, "leaving API server %s for %s: %s", server.endpoint, self.endpoint, why)
         server.abort_streams(why)
         self._left.add(server)
         self._tasks.spawn(self._discard(server), name=f"leave {server.endpoint}")

@@ -21,6 +21,7 @@ from podling.controlplane.raft.messages import (
 )
 from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
 from podling.controlplane.raft.state import Role
+from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import ReplicaStopped
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals, command_of
@@ -62,11 +63,12 @@ class Listeners:
 class Driver:
     """One member at work."""
 
-    def __init__(self, name: str, parts: Parts, listeners: Listeners, max_append: int) -> None:
-        self._name = name
+    def __init__(self, config: ReplicaConfig, parts: Parts, listeners: Listeners) -> None:
+        self._name = config.name
+        self._members = config.members
         self._parts = parts
         self._listeners = listeners
-        self._max_append = max_append
+        self._max_append = config.max_append_bytes
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self.stopped = False
@@ -226,8 +228,13 @@ class Driver:
         if seen != self._seen:
             before, self._seen = self._seen, seen
             if before[1:] != seen[1:]:
+                leader = self._members.get(node.leader)
                 log.info(
-                    "%s is %s in term %d, leader %x", self._name, seen[0].value, seen[1], seen[2]
+                    "%s is %s in term %d, leader %s",
+                    self._name,
+                    node.role.value,
+                    node.term,
+                    "unknown" if leader is None else leader.name,
                 )
                 # What was asked of the leader before will not be answered.
                 self._parts.reads.ask_again()

@@ -29,8 +29,11 @@ CONNECT_TIMEOUT = 2.0
 """Seconds until an attempt is given up."""
 SNAPSHOT_PROGRESS_TIMEOUT = 20.0
 """Seconds that a piece of a snapshot may take."""
-WORRYING_FAILURES = 5
-"""Attempts in a row after which a peer that was never reached is complained about."""
+WORRYING_FAILURES = 7
+"""Attempts in a row, in about two seconds, after which a peer is complained about: before, it may
+be starting, or be stopped together with this one."""
+MAX_COMPLAINTS = 5
+"""About one peer until it is reached again."""
 CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -74,7 +77,7 @@ class PeerLink:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._complaint = ""
+        self._complaints: set[str] = set()
         self._failures = 0
         self.open = False
 
@@ -173,22 +176,27 @@ class PeerLink:
     def _opened(self) -> None:
         log.info("connected to %s at %s", self._member.name, self._member.address)
         self._backoff.reset()
-        self._complaint = ""
+        self._complaints.clear()
         self._failures = 0
         self.open = True
         self._events.opened(self._peer)
 
     def _broken(self, reason: str) -> None:
-        # Said once, not at every attempt; a peer that is only starting is no reason to worry.
         self._failures += 1
-        worrying = self.open or self._failures >= WORRYING_FAILURES
-        if worrying and reason != self._complaint:
-            log.warning("no way to %s at %s: %s", self._member.name, self._member.address, reason)
-            self._complaint = reason
+        if self.open:
+            log.info("lost %s at %s: %s", self._member.name, self._member.address, reason)
+        elif self._failures >= WORRYING_FAILURES:
+            self._complain(reason)
         self.open = False
         self._queue.clear()
         self._queued_bytes = 0
         self._events.lost(self._peer)
+
+    def _complain(self, reason: str) -> None:
+        """Say each reason once, not at every attempt."""
+        if reason not in self._complaints and len(self._complaints) < MAX_COMPLAINTS:
+            self._complaints.add(reason)
+            log.warning("no way to %s at %s: %s", self._member.name, self._member.address, reason)
 
     async def _pause(self) -> None:
         self._hurry.clear()

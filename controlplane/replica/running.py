@@ -73,7 +73,7 @@ class Running:
             self._writer, self._log_worker, self._written, self._disk_failed
         )
         self.driver = Driver(
-            config.name,
+            config,
             Parts(
                 self.node,
                 around.state_machine,
@@ -84,7 +84,6 @@ class Running:
                 self.reads,
             ),
             Listeners(on_flushed, self._snapshot_if_due, around.fatal),
-            config.max_append_bytes,
         )
         self._ticker: Ticker | None = None
 

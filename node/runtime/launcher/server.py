@@ -21,6 +21,9 @@ SOCKET_PATH_LIMIT = 107
 UNSENT_LIMIT = 4 * protocol.FRAME_LIMIT
 """Bytes that a connection may leave unread before it is cut off."""
 
+CLOSE_TIMEOUT = 1.0
+"""Seconds that connections have to end when the server stops."""
+
 
 class LauncherServer:
     """Serves one launcher on a Unix socket that only this user may open."""
@@ -30,6 +33,8 @@ class LauncherServer:
         self._capabilities = dict(capabilities)
         self._tasks = TaskSet("launcher")
         self._connections: set[_Connection] = set()
+        self._readers: set[asyncio.Task[None]] = set()
+        """One for each connection, made by asyncio; ends when the connection does."""
         self._server: asyncio.Server | None = None
 
     async def start(self, launcher: Launcher) -> None:
@@ -50,6 +55,9 @@ class LauncherServer:
         await self._tasks.close()
         for connection in self._connections:
             connection.writer.close()
+        # One that is cancelled by the loop's end instead would be reported as an error.
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=CLOSE_TIMEOUT)
         self._path.unlink(missing_ok=True)
 
     def tell_ended(self, record: ProcessRecord) -> None:
@@ -61,6 +69,9 @@ class LauncherServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self._launcher, writer, self._tasks)
         self._connections.add(connection)
+        if (task := asyncio.current_task()) is not None:
+            self._readers.add(task)
+            task.add_done_callback(self._readers.discard)
         try:
             connection.send({"launcher": protocol.VERSION, "capabilities": self._capabilities})
             while True:
