@@ -99,7 +99,7 @@ def _binds(
     if own_mounts:
         taken = {bind.target for bind in binds}
         for name, target, present in (
-            ("resolv.conf", pod_files.RESOLV_CONF, sandbox.config.HasField("dns_config")),
+            ("resolv.conf", pod_files.RESOLV_CONF, sandbox.has_resolver),
             ("hosts", pod_files.HOSTS, not sandbox.host_network),
         ):
             if present and target not in taken:

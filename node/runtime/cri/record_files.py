@@ -53,8 +53,8 @@ class RecordFiles:
         folder.mkdir(mode=0o711)
         (folder / "tmp").mkdir(mode=0o700)
         (folder / "work").mkdir(mode=0o700)
-        dns = record.config.dns_config
-        if dns.servers or dns.searches or dns.options:
+        if record.has_resolver:
+            dns = record.config.dns_config
             text = pod_files.resolv_conf(dns.servers, dns.searches, dns.options)
             (folder / "resolv.conf").write_text(text)
         if not record.host_network:

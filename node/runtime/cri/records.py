@@ -26,6 +26,12 @@ class SandboxRecord:
         options = self.config.linux.security_context.namespace_options
         return options.network == cri.NODE
 
+    @property
+    def has_resolver(self) -> bool:
+        """Whether it has a resolver file of its own: one with nothing in it finds no name."""
+        dns = self.config.dns_config
+        return bool(dns.servers or dns.searches or dns.options)
+
 
 @dataclass(slots=True)
 class ContainerRecord:

@@ -41,6 +41,8 @@ def test_names_are_mounted_where_the_node_can_and_the_pod_has_not() -> None:
     plain = cri.ContainerConfig()
     assert spec(plain, with_dns).binds == (resolv, hosts)
     assert spec(plain, cri.PodSandboxConfig()).binds == (hosts,)
+    nothing_to_say = cri.PodSandboxConfig(dns_config=cri.DNSConfig())
+    assert spec(plain, nothing_to_say).binds == (hosts,)
     assert spec(plain, with_dns, own_mounts=False).binds == ()
     config = cri.ContainerConfig(mounts=[own])
     assert spec(config, cri.PodSandboxConfig()).binds == (Bind("/h", "/etc/hosts", True),)
