@@ -62,7 +62,9 @@ async def run(components: Sequence[Component], stop: Stop) -> int:
         for component in components:
             started.append(component)
             await component.start()
+        log.info("started: %s", ", ".join(component.name for component in started))
         await stop.asked()
+        log.info("stopping")
     except Exception as error:
         log.error("%s did not start: %s", started[-1].name, error, exc_info=error)
         stop.failure = error

@@ -217,6 +217,7 @@ class LeaderElector:
             async with asyncio.timeout(self._config.retry_period):
                 written = await self._write(lease_record.released(lease, self._wall_clock()))
         except (ApiError, TransportError, TimeoutError) as error:
-            log.info("%s: could not give the lease up, it will expire: %s", self.name, error)
+            why = str(error) or type(error).__name__
+            log.info("%s: could not give the lease up, it will expire: %s", self.name, why)
         else:
             self._observed.see(written, asyncio.get_running_loop().time())

@@ -215,7 +215,7 @@ class Replica:
         try:
             await self.transfer_leadership(timeout=self._config.stop_timeout)
         except NoLeader:
-            log.warning("%s could not hand leadership over before it stops", self.name)
+            log.info("%s could not hand leadership over before it stops", self.name)
 
 
 class _PeerEvents:

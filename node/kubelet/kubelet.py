@@ -17,6 +17,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from random import Random
 
+from prometheus_client import CollectorRegistry, Gauge
+
 from podling.aiokit.backoff import Backoff
 from podling.aiokit.clock import WallClock
 from podling.aiokit.tasks import OnDeath, TaskSet
@@ -103,8 +105,12 @@ class Kubelet:
         clock: WallClock,
         dice: Random,
         on_death: OnDeath | None = None,
+        metrics: CollectorRegistry | None = None,
     ) -> None:
-        """`client` speaks as `system:node:NAME`; `informers` are started by whoever made them."""
+        """`client` speaks as `system:node:NAME`; `informers` are started by whoever made them.
+
+        `metrics` is the process's registry: it is added to, and served on the node API.
+        """
         self._config = config
         self._clock = clock
         self._dice = dice
@@ -136,7 +142,12 @@ class Kubelet:
             self._worker_settings(),
         )
         self._logs = ContainerLogs(self._pods.pod, self._cache, clock)
-        self._api = NodeApi(self._api_config(), self._logs, self._pods.pods)
+        metrics = metrics or CollectorRegistry()
+        desired = Gauge(
+            "kubelet_desired_pods", "Pods bound to this node.", ("static",), registry=metrics
+        )
+        desired.labels("").set_function(lambda: len(self._pods.pods()))
+        self._api = NodeApi(self._api_config(), self._logs, self._pods.pods, metrics)
         self._node = NodeStatus(
             client,
             informers.informer(kinds.NODE, field_selector=f"metadata.name={config.node_name}"),
@@ -198,6 +209,7 @@ class Kubelet:
         await self._pods.start()
         self._readiness = READY
         self._node.changed()
+        log.info("node %s is ready", self._config.node_name)
         self.ready.set()
 
     async def _bring_network_up(self) -> None:

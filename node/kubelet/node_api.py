@@ -2,6 +2,7 @@
 
     GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=&tailLines=&sinceSeconds=&timestamps=&…
     GET /pods       the pods on this node, as a PodList
+    GET /metrics    what this process counts, for Prometheus
     GET /healthz    ok
 
 A client certificate of the cluster's authority is required, and one of the group `system:masters`
@@ -17,6 +18,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from podling.kube.meta import Object
 from podling.node.kubelet.logs.container_logs import ContainerLogs, LogRequestError
@@ -40,11 +42,16 @@ class NodeApi:
     """A component, except that it is told its address when it starts."""
 
     def __init__(
-        self, config: NodeApiConfig, logs: ContainerLogs, pods: Callable[[], list[Object]]
+        self,
+        config: NodeApiConfig,
+        logs: ContainerLogs,
+        pods: Callable[[], list[Object]],
+        metrics: CollectorRegistry,
     ) -> None:
         self._config = config
         self._logs = logs
         self._pods = pods
+        self._registry = metrics
         self._runner: web.AppRunner | None = None
         self.port = config.port
         """The port it listens on, once started."""
@@ -54,6 +61,7 @@ class NodeApi:
         app = web.Application(middlewares=[_authorize])
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/pods", self._list_pods)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._container_logs)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
@@ -82,6 +90,10 @@ class NodeApi:
         body: Object = {"kind": "PodList", "apiVersion": "v1", "metadata": {}}
         body["items"] = self._pods()
         return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body = generate_latest(self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _container_logs(self, request: web.Request) -> web.StreamResponse:
         names = request.match_info

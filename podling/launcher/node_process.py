@@ -4,9 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, ProcessCollector
+
 from podling.aiokit import components, ids
 from podling.aiokit.clock import system_wall_clock
+from podling.aiokit.collector import ScheduledCollector
 from podling.aiokit.components import Component, Stop
+from podling.aiokit.loop_lag import LoopLag
 from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
@@ -51,7 +55,10 @@ async def serve(layout: Layout, cluster: Cluster, node: NodeEntry) -> int:
     informers = InformerFactory(client, dice, on_death=stop.fail)
     events = EventRecorder(client, "service-proxy", system_wall_clock, host=node.name)
     listeners = SharedListeners(layout.socket(fork_client.NAME))
+    metrics = CollectorRegistry()
+    ProcessCollector(registry=metrics)
     parts: list[Component] = [
+        LoopLag(metrics),
         _runtime(layout, node),
         informers,
         Kubelet(
@@ -61,6 +68,7 @@ async def serve(layout: Layout, cluster: Cluster, node: NodeEntry) -> int:
             system_wall_clock,
             dice,
             stop.fail,
+            metrics,
         ),
         events,
         ServiceProxy(informers, listeners, events, stop.fail),
@@ -70,6 +78,7 @@ async def serve(layout: Layout, cluster: Cluster, node: NodeEntry) -> int:
             Upstream(servers_of(Path("/etc/resolv.conf"))),
             stop.fail,
         ),
+        ScheduledCollector(metrics),
     ]
     try:
         return await components.run(parts, stop)

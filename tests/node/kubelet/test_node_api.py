@@ -57,12 +57,19 @@ async def test_health_and_pods_are_told(ready_node: Node, asker: Asker) -> None:
     assert '"name":"web"' in body
 
 
+async def test_metrics_are_told(talking_pod: Node, asker: Asker) -> None:
+    status, text = await asker.get("/metrics")
+    assert status == 200
+    assert 'kubelet_desired_pods{static=""} 1.0' in text
+
+
 async def test_only_the_api_server_is_let_in(ready_node: Node) -> None:
     certificates = ready_node.certificates
     async with session(certificates, certificates.stranger) as stranger:
         asker = Asker(ready_node, stranger)
         assert (await asker.get("/healthz"))[0] == 200
         assert (await asker.get("/pods"))[0] == 403
+        assert (await asker.get("/metrics"))[0] == 403
         assert (await asker.get("/containerLogs/default/web/app"))[0] == 403
 
 
