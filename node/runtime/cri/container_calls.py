@@ -64,7 +64,8 @@ class ContainerCalls:
         config = request.config
         self._check(config, sandbox.id)
         try:
-            argv = self._images.argv(config.image.image, config.command, config.args)
+            variables = {variable.key: variable.value for variable in config.envs}
+            argv = self._images.argv(config.image.image, config.command, config.args, variables)
         except NoCommand as error:
             raise CriError("not_found", f"ErrImagePull: {error}") from None
         log_path = ""

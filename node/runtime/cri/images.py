@@ -8,13 +8,18 @@ people leave out. What no entry maps runs the container's own command on the nod
     image "example.com/shop:7"        the container's `command`; without one it cannot run
 
 As in a container engine, a container's `command` replaces the image's whole command, and its `args`
-replace the image's arguments only.
+replace the image's arguments only. Unlike there, `$(NAME)` in a configured command stands for the
+container's variable of that name (and `$$` for one dollar sign), as it does in a container's own
+`command`: so an image can be told to bind `$(POD_IP)`.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+
+_VARIABLE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 
 _IMPLIED = ("docker.io/library/", "docker.io/", "library/", "registry.k8s.io/", "k8s.gcr.io/")
 
@@ -71,8 +76,14 @@ class ImageTable:
                 return BUILT_IN[name]
         return None
 
-    def argv(self, image: str, command: Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
-        """The words to execute. Raises NoCommand."""
+    def argv(
+        self,
+        image: str,
+        command: Sequence[str],
+        args: Sequence[str],
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[str, ...]:
+        """The words to execute, the image's own filled with `variables`. Raises NoCommand."""
         if command:
             return (*command, *args)
         found = self.find(image)
@@ -82,7 +93,18 @@ class ImageTable:
                 f'of its own: give the container a "command", or map the image to one in the '
                 f"node's image table"
             )
-        return (*found.entrypoint, *(args or found.args))
+        entrypoint = (_filled(word, variables) for word in found.entrypoint)
+        return (*entrypoint, *(args or found.args))
+
+
+def _filled(word: str, variables: Mapping[str, str]) -> str:
+    """`word` with its references replaced; one to an unknown variable stays as it is."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else variables.get(name, match.group(0))
+
+    return _VARIABLE.sub(replace, word)
 
 
 def is_valid(image: str) -> bool:

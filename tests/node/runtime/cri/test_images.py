@@ -29,6 +29,25 @@ def test_a_name_stands_for_a_command(
     assert TABLE.argv(image, command, args) == argv
 
 
+@pytest.mark.parametrize(
+    ("word", "filled"),
+    [
+        ("--bind=$(POD_IP)", "--bind=127.9.64.2"),
+        ("$$(POD_IP)", "$(POD_IP)"),
+        ("$(NOBODY) $POD_IP $", "$(NOBODY) $POD_IP $"),
+    ],
+)
+def test_an_image_may_refer_to_the_containers_variables(word: str, filled: str) -> None:
+    table = ImageTable({"web": ["serve", word]})
+    # What the container says itself has been filled before; it must not be filled twice.
+    assert table.argv("web:1", [], ["$(POD_IP)"], {"POD_IP": "127.9.64.2"}) == (
+        "serve",
+        filled,
+        "$(POD_IP)",
+    )
+    assert table.argv("web:1", [word], [], {"POD_IP": "127.9.64.2"}) == (word,)
+
+
 @pytest.mark.parametrize("image", ["unknown:1", "example.com/python/unknown", "example.com/python"])
 def test_a_name_that_stands_for_nothing_says_what_to_do(image: str) -> None:
     with pytest.raises(NoCommand, match=f'image "{image}" .* give the container a "command"'):
