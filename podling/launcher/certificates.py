@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -66,7 +67,10 @@ class Authority:
         loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
         if not isinstance(loaded, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{key} is not an elliptic-curve key")
-        return cls(x509.load_pem_x509_certificate(certificate.read_bytes()), loaded, clock)
+        authority = cls(x509.load_pem_x509_certificate(certificate.read_bytes()), loaded, clock)
+        if authority._certificate.public_key() != loaded.public_key():
+            raise ValueError(f"{certificate} and {key} do not belong together")
+        return authority
 
     def save(self, certificate: Path, key: Path) -> None:
         write_private(key, _key_pem(self._key))
@@ -98,6 +102,21 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         write_private(key, _key_pem(private))
         write_private(certificate, _pem(builder.sign(self._key, hashes.SHA256())))
+
+    def check(self, subject: Subject, certificate: Path, key: Path) -> None:
+        """Raise ValueError, with the reason, unless `issue` may have written these files."""
+        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        if found.public_key() != private.public_key():
+            raise ValueError("the key is another one's")
+        if found.subject != _name(subject):
+            raise ValueError(f"it is for {found.subject.rfc4514_string()}")
+        try:
+            found.verify_directly_issued_by(self._certificate)
+        except (InvalidSignature, TypeError) as error:
+            raise ValueError("another authority signed it") from error
+        if found.not_valid_after_utc.timestamp() <= self._clock():
+            raise ValueError(f"it ended on {found.not_valid_after_utc:%Y-%m-%d}")
 
 
 def _name(subject: Subject) -> x509.Name:

@@ -13,9 +13,15 @@ from typing import TypeVar
 
 import yaml
 
+from podling.kube import names
 from podling.launcher.errors import LauncherError
+from podling.launcher.timings import PROFILES
 
 VERSION = 1
+NETWORK_PREFIX_MAX = 24
+"""A smaller network cannot be parted into services, pods, nodes and replicas."""
+PORT_MAX = 0xFFFF
+REMEDY = "restore it, or start anew with: podling down --purge"
 
 
 class ClusterFileError(LauncherError):
@@ -122,24 +128,53 @@ def load(path: Path) -> Cluster:
             f"no cluster in {path.parent} (there is no {path.name}); make one with: podling up"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ClusterFileError(f"cannot read {path}: {error}") from error
+        raise ClusterFileError(f"cannot read {path}: {error}; {REMEDY}") from error
     try:
         version = content["version"]
         if version != VERSION:
             raise ClusterFileError(
                 f"{path} has version {version}, this Podling knows {VERSION}: use a matching one"
             )
-        return Cluster(
+        cluster = Cluster(
             **{
                 **content,
                 "replicas": tuple(ReplicaEntry(**entry) for entry in content["replicas"]),
                 "nodes": tuple(NodeEntry(**entry) for entry in content["nodes"]),
             }
         )
-    except (KeyError, TypeError) as error:
-        raise ClusterFileError(
-            f"{path} is damaged ({error}); restore it, or start anew with: podling down --purge"
-        ) from error
+        _check(cluster)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ClusterFileError(f"{path} is damaged ({error}); {REMEDY}") from error
+    return cluster
+
+
+def _check(cluster: Cluster) -> None:
+    """Raises ValueError: processes would die of it one by one, and less clearly."""
+    entries = (*cluster.replicas, *cluster.nodes)
+    for part in (cluster, *entries):
+        _check_fields(part)
+    known = [entry.name for entry in entries]
+    for name in known:
+        # Names become names of files, too.
+        if names.dns_subdomain_errors(name) or known.count(name) > 1:
+            raise ValueError(f"{name!r} cannot be a name")
+    if not cluster.replicas:
+        raise ValueError("there is no replica")
+    if cluster.timings not in PROFILES:
+        raise ValueError(f"timings {cluster.timings!r} are none of {', '.join(sorted(PROFILES))}")
+    if ipaddress.ip_network(cluster.network).prefixlen > NETWORK_PREFIX_MAX:
+        raise ValueError(f"network {cluster.network} is too small")
+
+
+def _check_fields(part: Cluster | ReplicaEntry | NodeEntry) -> None:
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if field.type in (int, str, bool) and type(value) is not field.type:
+            raise ValueError(f"{field.name} cannot be {value!r}")
+        if field.name.endswith("port") and not 0 < value <= PORT_MAX:
+            raise ValueError(f"{field.name} cannot be {value!r}")
+        if field.name.endswith("address"):
+            ipaddress.ip_address(value)
 
 
 def save(cluster: Cluster, path: Path) -> None:

@@ -1,6 +1,6 @@
 """The identities of a cluster: which certificates there are, and the administrator's kubeconfig."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -31,15 +31,36 @@ class CredentialsError(LauncherError):
     """The cluster's certificate authority cannot be used; the text says what to do."""
 
 
-def ensure(layout: Layout, cluster: Cluster, clock: WallClock) -> None:
-    """Write every certificate that is missing, and the kubeconfig; keep those that are there."""
+def ensure(layout: Layout, cluster: Cluster, clock: WallClock, say: Callable[[str], None]) -> None:
+    """Write every certificate that is missing, and the kubeconfig; keep those that are good.
+
+    All can be made again from the authority, so what is damaged or somebody else's is replaced,
+    and `say` told of it. Raises CredentialsError.
+    """
     authority = _authority(layout, clock)
     for name, subject in _identities(cluster):
         certificate, key = layout.certificate(name), layout.key(name)
-        if not (certificate.exists() and key.exists()):
-            authority.issue(subject, certificate, key)
-    if not layout.kubeconfig.exists():
+        if certificate.exists() and key.exists():
+            try:
+                authority.check(subject, certificate, key)
+            except (OSError, ValueError) as error:
+                say(f"replacing the certificate {certificate}, which cannot be used: {error}")
+            else:
+                continue
+        authority.issue(subject, certificate, key)
+    if not _is_kubeconfig(layout.kubeconfig):
+        if layout.kubeconfig.exists():
+            say(f"replacing {layout.kubeconfig}, which is damaged")
         write_private(layout.kubeconfig, yaml.safe_dump(_kubeconfig(layout, cluster)))
+
+
+def _is_kubeconfig(path: Path) -> bool:
+    """Whether it can be read; what else its owner writes into it is kept."""
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == "Config"
 
 
 def _authority(layout: Layout, clock: WallClock) -> Authority:

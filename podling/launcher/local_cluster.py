@@ -19,6 +19,7 @@ from typing import Any
 
 from podling.aiokit import ids
 from podling.aiokit.clock import WallClock
+from podling.kube import conditions, meta
 from podling.launcher import (
     addresses,
     cluster_file,
@@ -87,7 +88,9 @@ class LocalCluster:
         with self._one_at_a_time(), ThreadPoolExecutor(1) as background:
             cluster, listener = self._load_or_design(wanted)
             # The fork server imports for a while; meanwhile certificates are made.
-            certificates = background.submit(credentials.ensure, self.layout, cluster, self._clock)
+            certificates = background.submit(
+                credentials.ensure, self.layout, cluster, self._clock, self._say
+            )
             self._start_fork_server(cluster, listener, tether)
             certificates.result()
             self._wait_ready(cluster, timeout)
@@ -281,8 +284,7 @@ def fork_server_command(layout: Layout, inherited: Sequence[int]) -> list[str]:
 def ready_nodes(node_list: Any) -> set[str]:
     """The names of the nodes in a NodeList whose Ready condition is True."""
     return {
-        item["metadata"]["name"]
-        for item in node_list["items"]
-        for condition in item.get("status", {}).get("conditions", ())
-        if condition["type"] == "Ready" and condition["status"] == "True"
+        meta.name(node)
+        for node in node_list["items"]
+        if conditions.status_of(node, "Ready") == conditions.TRUE
     }

@@ -58,6 +58,33 @@ def test_a_bad_file_is_refused_with_what_to_do(tmp_path: Path, content: str, sai
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("api_port: 6443", "api_port: many", "api_port cannot be 'many'"),
+        ("api_port: 6443", "api_port: 99999", "api_port cannot be 99999"),
+        ("api_port: 6443", "api_port: true", "api_port cannot be True"),
+        ("network: 127.23.0.0/16", "network: bogus", "'bogus'"),
+        ("network: 127.23.0.0/16", "network: 127.23.0.0/30", "too small"),
+        ("api_address: 127.23.0.1", "api_address: here", "'here'"),
+        ("timings: local", "timings: slow", "timings 'slow' are none of local, upstream"),
+        ("name: replica-1", "name: ../../x", "'../../x' cannot be a name"),
+        ("name: replica-1", "name: node-1", "'node-1' cannot be a name"),
+        ("peer_port: 2380", "", "is damaged"),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_starts(
+    tmp_path: Path, good: str, bad: str, said: str
+) -> None:
+    path = tmp_path / "cluster.yaml"
+    cluster_file.save(CLUSTER, path)
+    text = path.read_text()
+    assert good in text
+    path.write_text(text.replace(good, bad, 1))
+    with pytest.raises(ClusterFileError, match=f"{said}.*podling down --purge"):
+        cluster_file.load(path)
+
+
 def test_where_there_is_no_cluster_the_way_to_make_one_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClusterFileError, match="podling up"):
         cluster_file.load(tmp_path / "cluster.yaml")

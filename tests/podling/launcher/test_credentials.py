@@ -1,7 +1,9 @@
 """Every identity gets a certificate of the cluster's own authority, and keeps it."""
 
+import re
 import ssl
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,15 @@ from tests.podling.launcher.test_cluster_file import CLUSTER
 def layout(tmp_path: Path) -> Layout:
     layout = Layout.at(tmp_path / "cluster")
     layout.create()
-    credentials.ensure(layout, CLUSTER, system_wall_clock)
+    ensure(layout)
     return layout
+
+
+def ensure(layout: Layout) -> list[str]:
+    """Returns what was said about it."""
+    said: list[str] = []
+    credentials.ensure(layout, CLUSTER, system_wall_clock, said.append)
+    return said
 
 
 def subject(path: Path) -> tuple[str, list[str]]:
@@ -59,15 +68,77 @@ def test_certificates_hold_under_their_authority(layout: Layout) -> None:
 def test_what_is_there_is_kept_and_what_is_missing_comes_back(layout: Layout) -> None:
     kept = layout.certificate("admin").read_bytes()
     layout.key("node-1").unlink()
-    credentials.ensure(layout, CLUSTER, system_wall_clock)
+    assert ensure(layout) == []
     assert layout.certificate("admin").read_bytes() == kept
     assert layout.key("node-1").exists()
 
 
-def test_a_damaged_authority_is_refused(layout: Layout) -> None:
-    layout.key("ca").write_text("nonsense")
-    with pytest.raises(credentials.CredentialsError, match="damaged"):
-        credentials.ensure(layout, CLUSTER, system_wall_clock)
+def copy(layout: Layout, source: str, target: str) -> None:
+    for path in (layout.certificate, layout.key):
+        path(target).write_bytes(path(source).read_bytes())
+
+
+def strange_authority(layout: Layout) -> None:
+    for path in (layout.certificate("ca"), layout.key("ca")):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda layout: layout.certificate("replica-1").write_text("x"), "PEM"),
+        (lambda layout: layout.key("replica-1").write_text(""), "PEM"),
+        (lambda layout: copy(layout, "admin", "replica-1"), "it is for .*CN=kubernetes-admin"),
+        (
+            lambda layout: layout.key("replica-1").write_bytes(layout.key("admin").read_bytes()),
+            "the key is another one's",
+        ),
+        (strange_authority, "another authority signed it"),
+    ],
+)
+def test_a_certificate_that_is_damaged_or_wrong_is_replaced(
+    layout: Layout, harm: Callable[[Layout], object], said: str
+) -> None:
+    harm(layout)
+    told = "\n".join(ensure(layout))
+    assert re.search(f"replica-1.crt, which cannot be used: .*{said}", told), told
+    assert subject(layout.certificate("replica-1")) == ("replica-1", ["podling:replicas"])
+    test_certificates_hold_under_their_authority(layout)
+    assert ensure(layout) == []
+
+
+def test_a_certificate_whose_time_is_over_is_replaced(layout: Layout) -> None:
+    said: list[str] = []
+    eleven_years = 11 * 365 * 86400
+    credentials.ensure(layout, CLUSTER, lambda: system_wall_clock() + eleven_years, said.append)
+    assert re.search("admin.crt, which cannot be used: it ended on 20", "\n".join(said)), said
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", "\0"])
+def test_a_damaged_kubeconfig_is_replaced_and_another_is_kept(layout: Layout, content: str) -> None:
+    good = layout.kubeconfig.read_text()
+    layout.kubeconfig.write_text(content)
+    assert "kubeconfig, which is damaged" in "\n".join(ensure(layout))
+    assert layout.kubeconfig.read_text() == good
+    layout.kubeconfig.write_text(good + "preferences: {}\n")
+    assert ensure(layout) == []
+    assert "preferences" in layout.kubeconfig.read_text()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda layout: layout.key("ca").write_text("nonsense"),
+        lambda layout: layout.key("ca").unlink(),
+        lambda layout: layout.key("ca").write_bytes(layout.key("admin").read_bytes()),
+    ],
+)
+def test_a_damaged_authority_is_refused(layout: Layout, harm: Callable[[Layout], object]) -> None:
+    before = layout.certificate("admin").read_bytes()
+    harm(layout)
+    with pytest.raises(credentials.CredentialsError, match="damaged.*podling down --purge"):
+        ensure(layout)
+    assert layout.certificate("admin").read_bytes() == before
 
 
 def test_the_kubeconfig_names_files_relative_to_itself(layout: Layout) -> None:
