@@ -150,7 +150,7 @@ def load(path: Path) -> Cluster:
 
 def _check(cluster: Cluster) -> None:
     """Raises ValueError: processes would die of it one by one, and less clearly."""
-    entries = (*cluster.replicas, *cluster.nodes)
+    entries: list[ReplicaEntry | NodeEntry] = [*cluster.replicas, *cluster.nodes]
     for part in (cluster, *entries):
         _check_fields(part)
     known = [entry.name for entry in entries]

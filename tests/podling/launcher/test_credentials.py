@@ -136,7 +136,7 @@ def test_a_damaged_kubeconfig_is_replaced_and_another_is_kept(layout: Layout, co
 def test_a_damaged_authority_is_refused(layout: Layout, harm: Callable[[Layout], object]) -> None:
     before = layout.certificate("admin").read_bytes()
     harm(layout)
-    with pytest.raises(credentials.CredentialsError, match="damaged.*podling down --purge"):
+    with pytest.raises(credentials.CredentialsError, match=r"damaged.*podling down --purge"):
         ensure(layout)
     assert layout.certificate("admin").read_bytes() == before
 
