@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY: Final = 0.05
 DELAY_CAP: Final = 2.0
+WORRYING_FAILURES: Final = 3
+"""In a row, after which it is said, once."""
 WATCH_SECONDS: Final = (300, 600)
 """A watch asks to be ended after a time drawn from here, so that watches spread over servers."""
 SHORT_WATCH: Final = 1.0
@@ -79,7 +81,8 @@ class Reflector:
         self._sink = sink
         self._dice = dice
         self._backoff = Backoff(FIRST_DELAY, DELAY_CAP, dice)
-        self._failing = False
+        self._failures = 0
+        """In a row."""
         self.resource_version = ""
         """Everything up to here has been given to the sink."""
 
@@ -121,11 +124,16 @@ class Reflector:
         seen = 0
         try:
             async with self._open() as events:
-                async for event in events:
-                    self._take(event)
-                    seen += 1
-                    if seen % YIELD_EVERY == 0:
-                        await asyncio.sleep(0)
+                # It works also if there is nothing to tell.
+                settled = loop.call_later(SHORT_WATCH, self._recovered)
+                try:
+                    async for event in events:
+                        self._take(event)
+                        seen += 1
+                        if seen % YIELD_EVERY == 0:
+                            await asyncio.sleep(0)
+                finally:
+                    settled.cancel()
         finally:
             worked = seen > 0 or loop.time() - began >= SHORT_WATCH
             if worked:
@@ -150,20 +158,21 @@ class Reflector:
         elif event.type != watch_frames.BOOKMARK:
             self._sink.put(event.object, event.encoded)
         self.resource_version = meta.resource_version(event.object)
-        if self._failing:
+        if self._failures:
             self._recovered()
 
     def _recovered(self) -> None:
         self._backoff.reset()
-        if self._failing:
+        if self._failures >= WORRYING_FAILURES:
             log.info("following %s again", self._source)
-            self._failing = False
+        self._failures = 0
 
     async def _pause(self, verb: str, error: Exception) -> None:
         seconds = self._backoff.next()
-        level = logging.DEBUG if self._failing else logging.WARNING
+        self._failures += 1
+        # Once is what happens whenever a server goes: the next one is asked at once.
+        level = logging.WARNING if self._failures == WORRYING_FAILURES else logging.DEBUG
         log.log(level, "cannot %s %s: %s; again in %.2f s", verb, self._source, error, seconds)
-        self._failing = True
         await asyncio.sleep(seconds)
 
 
