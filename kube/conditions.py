@@ -26,6 +26,17 @@ def is_true(conditions: Iterable[Mapping[str, Any]] | None, type: str) -> bool: 
     return condition is not None and condition.get("status") == TRUE
 
 
+def of(obj: Mapping[str, Any], type: str) -> Mapping[str, Any] | None:  # noqa: A002
+    """The condition of that type in an object's status."""
+    return find((obj.get("status") or {}).get("conditions"), type)
+
+
+def status_of(obj: Mapping[str, Any], type: str) -> str:  # noqa: A002
+    """True, False or Unknown; Unknown as well where the object says nothing of it."""
+    condition = of(obj, type)
+    return UNKNOWN if condition is None else str(condition.get("status"))
+
+
 def set_condition(
     conditions: Iterable[Object] | None,
     type: str,  # noqa: A002

@@ -96,3 +96,13 @@ def split_key(text: str) -> tuple[str, str]:
     """(namespace, name); the namespace is empty where the key has none."""
     space, _, rest = text.rpartition("/")
     return space, rest
+
+
+def newer(one: Object, other: Object) -> Object:
+    """The later of two states of one object; the second if they are the same."""
+    return one if _revision(one) > _revision(other) else other
+
+
+def _revision(obj: Object) -> int:
+    text = resource_version(obj)
+    return int(text) if text.isdecimal() else 0

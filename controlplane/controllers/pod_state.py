@@ -26,7 +26,7 @@ def is_active(pod: Object) -> bool:
 
 def ready_since(pod: Object) -> float | None:
     """When the pod became ready, in seconds since the Unix epoch; None if it is not."""
-    condition = conditions.find((pod.get("status") or {}).get("conditions"), "Ready")
+    condition = conditions.of(pod, "Ready")
     if condition is None or condition.get("status") != "True":
         return None
     since = condition.get("lastTransitionTime")

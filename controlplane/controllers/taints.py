@@ -25,14 +25,12 @@ _OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *_PRESSURES.values()})
 
 def ready_status(node: Object) -> str:
     """True, False or Unknown."""
-    condition = conditions.find((node.get("status") or {}).get("conditions"), "Ready")
-    return "Unknown" if condition is None else str(condition.get("status"))
+    return conditions.status_of(node, "Ready")
 
 
 def has_reported(node: Object) -> bool:
     """Whether the node's agent ever said how it is."""
-    listed = (node.get("status") or {}).get("conditions")
-    return conditions.find(listed, "Ready") is not None
+    return conditions.of(node, "Ready") is not None
 
 
 def wanted(node: Object, *, evict: bool, now: float) -> list[Object]:

@@ -70,7 +70,7 @@ class PodConditions:
 
 def plan_patch(pod: Object, reason: str, message: str, now: float) -> Object | None:
     """The patch of the pod's status, or None if it says so already. `now`: wall clock seconds."""
-    found = conditions.find((pod.get("status") or {}).get("conditions"), POD_SCHEDULED) or {}
+    found = conditions.of(pod, POD_SCHEDULED) or {}
     if (found.get("status"), found.get("reason"), found.get("message")) == (
         conditions.FALSE,
         reason,

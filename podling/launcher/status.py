@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from podling.kube import conditions, meta
 from podling.launcher import cluster_file, process_lock
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import Cluster, NodeEntry, ReplicaEntry, launcher_of
@@ -92,12 +93,7 @@ def _readiness(cluster: Cluster, probe: ApiProbe) -> dict[str, str]:
         nodes = probe.get_json(cluster.api_address, cluster.api_port, "/api/v1/nodes", ASK_SECONDS)
     except ProbeError:
         return {}
-    return {
-        item["metadata"]["name"]: condition["status"]
-        for item in nodes["items"]
-        for condition in item.get("status", {}).get("conditions", ())
-        if condition["type"] == "Ready"
-    }
+    return {meta.name(node): conditions.status_of(node, "Ready") for node in nodes["items"]}
 
 
 def _node(layout: Layout, node: NodeEntry, readiness: dict[str, str]) -> NodeState:

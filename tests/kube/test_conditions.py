@@ -51,3 +51,10 @@ def test_only_true_is_true() -> None:
     assert not conditions.is_true([{"type": "Ready", "status": "Unknown"}], "Ready")
     assert not conditions.is_true(None, "Ready")
     assert conditions.find([{"type": "A"}], "B") is None
+
+
+def test_what_an_object_does_not_say_is_unknown() -> None:
+    node = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    assert conditions.status_of(node, "Ready") == "False"
+    assert conditions.status_of(node, "DiskPressure") == "Unknown"
+    assert conditions.status_of({}, "Ready") == "Unknown"

@@ -1,3 +1,5 @@
+import pytest
+
 from podling.kube import meta
 
 OWNED = {
@@ -47,3 +49,16 @@ def test_a_controller_reference_names_its_owner() -> None:
 
 def test_an_object_is_being_deleted_once_it_has_a_time_for_it() -> None:
     assert meta.is_deleting({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "later"), [("9", "10", "10"), ("10", "9", "10"), ("", "1", "1")]
+)
+def test_the_newer_of_two_states_is_told_by_its_revision(one: str, other: str, later: str) -> None:
+    states = [{"metadata": {"resourceVersion": version}} for version in (one, other)]
+    assert meta.resource_version(meta.newer(*states)) == later
+
+
+def test_of_two_equal_states_the_second_counts() -> None:
+    one, other = ({"metadata": {"resourceVersion": "7"}, "from": who} for who in ("a", "b"))
+    assert meta.newer(one, other) is other

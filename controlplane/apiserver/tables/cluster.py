@@ -4,7 +4,7 @@ from typing import Any
 
 from podling.controlplane.apiserver.tables import ages
 from podling.controlplane.apiserver.tables.columns import AGE, NAME, Printer, number, text, wide
-from podling.kube import meta
+from podling.kube import conditions, meta
 from podling.kube.meta import Object
 
 NONE = "<none>"
@@ -30,12 +30,11 @@ def _node(obj: Object, now: float) -> list[Any]:
 
 
 def _node_status(node: Object) -> str:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    ready = [condition for condition in conditions if condition.get("type") == "Ready"]
-    if not ready:
+    ready = conditions.of(node, "Ready")
+    if ready is None:
         words = ["Unknown"]
     else:
-        words = ["Ready" if ready[-1].get("status") == "True" else "NotReady"]
+        words = ["Ready" if ready.get("status") == conditions.TRUE else "NotReady"]
     if (node.get("spec") or {}).get("unschedulable"):
         words.append("SchedulingDisabled")
     return ",".join(words)

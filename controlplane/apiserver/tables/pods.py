@@ -1,12 +1,11 @@
 """Pods: READY, STATUS and RESTARTS are read from the container statuses, not from the phase."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from podling.controlplane.apiserver.tables import ages
 from podling.controlplane.apiserver.tables.columns import AGE, NAME, Printer, text, wide
-from podling.kube import meta, timestamps
+from podling.kube import conditions, meta, timestamps
 from podling.kube.meta import Object
 
 NONE = "<none>"
@@ -38,11 +37,11 @@ def summarize(pod: Object) -> _Summary:
     """READY, STATUS and RESTARTS of a pod."""
     status = pod.get("status") or {}
     summary = _Summary(reason=status.get("reason") or status.get("phase", ""))
-    if _condition(status, "PodScheduled").get("reason") == "SchedulingGated":
+    if (conditions.of(pod, "PodScheduled") or {}).get("reason") == "SchedulingGated":
         summary.reason = "SchedulingGated"
     sidecars = _Summary(reason="")
     initializing = _summarize_init_containers(pod, summary, sidecars)
-    if not initializing or _condition(status, "Initialized").get("status") == "True":
+    if not initializing or conditions.is_true(status.get("conditions"), "Initialized"):
         summary.restarts, summary.last_restart = sidecars.restarts, sidecars.last_restart
         _summarize_containers(status, summary)
     if meta.is_deleting(pod):
@@ -92,7 +91,7 @@ def _summarize_containers(status: Object, summary: _Summary) -> None:
             running = True
             summary.ready += 1
     if summary.reason == "Completed" and running:
-        ready = _condition(status, "Ready").get("status") == "True"
+        ready = conditions.is_true(status.get("conditions"), "Ready")
         summary.reason = "Running" if ready else "NotReady"
 
 
@@ -102,14 +101,6 @@ def _termination(terminated: Object) -> str:
     if signal := terminated.get("signal"):
         return f"Signal:{signal}"
     return f"ExitCode:{terminated.get('exitCode', 0)}"
-
-
-def _condition(status: Object, type_: str) -> Object:
-    return _condition_in(status.get("conditions") or (), type_)
-
-
-def _condition_in(conditions: Iterable[Object], type_: str) -> Object:
-    return next((condition for condition in conditions if condition.get("type") == type_), {})
 
 
 def _init_containers(pod: Object) -> list[Object]:
@@ -145,7 +136,9 @@ def _readiness_gates(spec: Object, status: Object) -> str:
     gates = spec.get("readinessGates") or ()
     if not gates:
         return NONE
-    true = sum(_condition(status, gate["conditionType"]).get("status") == "True" for gate in gates)
+    true = sum(
+        conditions.is_true(status.get("conditions"), gate["conditionType"]) for gate in gates
+    )
     return f"{true}/{len(gates)}"
 
 

@@ -77,7 +77,7 @@ class StatusManager:
         report = self._reports.get(uid)
         if report is None:
             report = self._reports[uid] = _Report(pod, status, finished)
-        report.pod = newer(report.pod, pod)
+        report.pod = meta.newer(report.pod, pod)
         report.status, report.finished = status, finished
         if not finished and not _has_news(report):
             return
@@ -89,7 +89,7 @@ class StatusManager:
     def newest(self, pod: Object) -> Object:
         """`pod`, or a later state of it that a write of ours was answered with."""
         report = self._reports.get(meta.uid(pod))
-        return pod if report is None else newer(report.pod, pod)
+        return pod if report is None else meta.newer(report.pod, pod)
 
     def forget(self, uid: str) -> None:
         """The pod is gone: nothing more is said about it."""
@@ -124,7 +124,7 @@ class StatusManager:
             kinds.POD, meta.name(pod), patch, meta.namespace(pod), subresource="status"
         )
         report.written, report.answered = status, answer.get("status")
-        report.pod = newer(report.pod, answer)
+        report.pod = meta.newer(report.pod, answer)
 
     async def _delete(self, report: _Report) -> None:
         pod = report.pod
@@ -143,18 +143,13 @@ class StatusManager:
             log.info("pod %s was replaced by a new one", meta.key(pod))
             self.forget(uid)
         else:
-            report.pod = newer(report.pod, pod)
+            report.pod = meta.newer(report.pod, pod)
 
 
 def _has_news(report: _Report) -> bool:
     if report.written == report.status and report.answered == report.pod.get("status"):
         return False
     return bool(patch_of(report.pod, report.status))
-
-
-def newer(one: Object, other: Object) -> Object:
-    """The later of two states of one object; the second if they are the same."""
-    return one if _revision(one) > _revision(other) else other
 
 
 def patch_of(pod: Object, status: Object) -> Object:
@@ -177,8 +172,3 @@ def _merged_conditions(old: list[Object], ours: list[Object]) -> list[Object]:
     wanted = {entry["type"]: entry for entry in ours}
     merged = [wanted.pop(entry["type"], entry) for entry in old]
     return merged + list(wanted.values())
-
-
-def _revision(obj: Object) -> int:
-    text = meta.resource_version(obj)
-    return int(text) if text.isdecimal() else 0

@@ -16,7 +16,6 @@ from podling.kube.errors import AlreadyExists, Conflict, NotFound
 from podling.kube.informer import Informer
 from podling.kube.meta import Object
 from podling.kube.reconciler import Reconciler, RequeueAfter, Result
-from podling.node.kubelet.pods.status_manager import newer
 from podling.node.kubelet.registration import node_object
 from podling.node.kubelet.registration.node_object import NodeReport
 
@@ -102,7 +101,7 @@ class NodeStatus:
         """Take what the informer has, unless our own write was answered with something newer."""
         if node is not None:
             self._followed = True
-            self._see(node if self._newest is None else newer(self._newest, node))
+            self._see(node if self._newest is None else meta.newer(self._newest, node))
         elif self._followed:
             # Somebody deleted the Node on purpose; it comes back when the kubelet starts again.
             self._newest = None
