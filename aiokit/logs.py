@@ -1,13 +1,17 @@
-"""One structured log format for every process: a line a record, `key=value` fields in front.
+"""One structured log format for every process, a line a record: when, how grave, whose, what.
 
-    2026-01-31T12:00:00.123Z INFO  replica-1 podling.controlplane.replica: became leader term=4
+    2026-01-31T12:00:00.123Z INFO    replica-1 podling.controlplane.replica.driver: replica-1 is ...
 
-The process's name stands in every line, so that the logs of a cluster can be merged and sorted.
+The process's name stands in every line, so that the logs of a cluster can be merged and sorted. The
+component is the module; the text says what happened to what, and the cause behind a colon.
 """
 
 import logging
 import sys
 from datetime import UTC, datetime
+
+_LINE_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
+"""What comes from outside must not look like a record of its own."""
 
 
 class LineFormatter(logging.Formatter):
@@ -21,7 +25,7 @@ class LineFormatter(logging.Formatter):
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         text = (
             f"{when.removesuffix('+00:00')}Z {record.levelname:<7} {self._process} "
-            f"{record.name}: {record.getMessage()}"
+            f"{record.name}: {record.getMessage().translate(_LINE_BREAKS)}"
         )
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)

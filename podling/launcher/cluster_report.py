@@ -5,19 +5,21 @@ from collections.abc import Mapping
 
 from podling.controlplane.apiserver.cluster_grpc.server import ClusterReport, ReplicaReport
 from podling.controlplane.replica.status import ReplicaStatus
+from podling.controlplane.store.store import StoreStatus
 from podling.launcher.cluster_file import Cluster
 
 
-def state(status: ReplicaStatus) -> Mapping[str, object]:
+def state(status: StoreStatus) -> Mapping[str, object]:
     """For /debug/state, as JSON allows it."""
-    peers = {f"{member:x}": dataclasses.asdict(peer) for member, peer in status.peers.items()}
-    connected = [f"{member:x}" for member in sorted(status.connected)]
-    facts = {
+    replica = dataclasses.asdict(status.replica)
+    replica["peers"] = {f"{member:x}": peer for member, peer in replica["peers"].items()}
+    replica["connected"] = [f"{member:x}" for member in sorted(replica["connected"])]
+    store = {
         field.name: getattr(status, field.name)
         for field in dataclasses.fields(status)
-        if field.name not in ("peers", "connected")
+        if field.name != "replica"
     }
-    return {"replica": {**facts, "peers": peers, "connected": connected}}
+    return {"replica": replica, "store": store}
 
 
 def cluster_report(cluster: Cluster, status: ReplicaStatus) -> ClusterReport:

@@ -140,7 +140,7 @@ def _api_server(
         ids.system_dice(),
         metrics,
         stop.fail,
-        lambda: cluster_report.state(store.replica.status()),
+        lambda: cluster_report.state(store.store.status()),
     )
     return ApiServer(config, EmbeddedStorage(store.store), surroundings)
 

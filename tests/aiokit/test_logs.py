@@ -17,6 +17,11 @@ def test_a_record_is_a_line_with_time_level_process_and_component() -> None:
     assert re.fullmatch(pattern, line), line
 
 
+def test_what_comes_from_outside_cannot_add_a_line() -> None:
+    line = LineFormatter("node-1").format(record("cannot find %s", "pod\r\n2026 ERROR forged"))
+    assert line.endswith(r"podling.part: cannot find pod\r\n2026 ERROR forged")
+
+
 def test_an_exception_follows_its_line() -> None:
     try:
         raise ValueError("why")
