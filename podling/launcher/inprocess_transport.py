@@ -5,16 +5,13 @@ virtual time and real sockets do not mix. The caller's identity is fixed when it
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.apiserver.request.authn import User
 from podling.controlplane.apiserver.request.messages import ApiRequest, ApiResponse, Stream
+from podling.controlplane.apiserver.rest.pipe import Pipe
 from podling.kube.transport import HttpRequest, HttpResponse, TransportError
-
-HIGH_WATER = 1 << 20
-"""Bytes that may wait for the reader before the writer of a long answer waits."""
 
 
 class InProcessTransport:
@@ -44,12 +41,12 @@ class InProcessTransport:
                 response = await self._ask(request)
         except TimeoutError:
             raise TransportError(f"no answer within {timeout:g} s") from None
-        pipe = _Pipe()
+        pipe = Pipe()
         if response.stream is None:
             pipe.write(response.body)
             pipe.end()
             return InProcessStream(response, pipe, None)
-        work = self._tasks.spawn(_fill(pipe, response.stream), name=request.path)
+        work = self._tasks.spawn(pipe.fill(response.stream), name=request.path)
         return InProcessStream(response, pipe, work)
 
     async def close(self) -> None:
@@ -71,10 +68,10 @@ class InProcessTransport:
         )
 
     async def _read_whole(self, stream: Stream) -> bytes:
-        pipe = _Pipe()
-        work = self._tasks.spawn(_fill(pipe, stream), name="body")
+        pipe = Pipe()
+        work = self._tasks.spawn(pipe.fill(stream), name="body")
         try:
-            return b"".join([piece async for piece in pipe.read()])
+            return b"".join([piece async for piece in _read(pipe)])
         finally:
             work.cancel()
 
@@ -83,7 +80,7 @@ class InProcessStream:
     """Implements podling.kube.transport.HttpStream."""
 
     def __init__(
-        self, response: ApiResponse, pipe: "_Pipe", work: "asyncio.Task[None] | None"
+        self, response: ApiResponse, pipe: Pipe, work: "asyncio.Task[None] | None"
     ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = _headers(response)
@@ -91,7 +88,7 @@ class InProcessStream:
         self._work = work
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pipe.read()
+        return _read(self._pipe)
 
     async def close(self) -> None:
         self._pipe.end()
@@ -99,61 +96,12 @@ class InProcessStream:
             self._work.cancel()
 
 
-class _Pipe:
-    """From the API server's sink to the reader; implements messages.Sink."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._ended = False
-        self._broken = False
-        self._changed = asyncio.Event()
-        self._taken = asyncio.Event()
-        self.buffered = 0
-
-    def write(self, data: bytes) -> None:
-        if data and not self._ended:
-            self._pieces.append(data)
-            self.buffered += len(data)
-            self._changed.set()
-
-    async def drain(self) -> None:
-        while self.buffered > HIGH_WATER and not self._ended:
-            self._taken.clear()
-            await self._taken.wait()
-
-    def abort(self) -> None:
-        self._broken = True
-        self.end()
-
-    def end(self) -> None:
-        self._ended = True
-        self._changed.set()
-        self._taken.set()
-
-    async def read(self) -> AsyncIterator[bytes]:
-        """Pieces as they come, all that wait at once. Raises TransportError if it breaks."""
-        while True:
-            while not self._pieces and not self._ended:
-                self._changed.clear()
-                await self._changed.wait()
-            if self._broken:
-                raise TransportError("the API server broke the connection off")
-            if not self._pieces:
-                return
-            data = b"".join(self._pieces)
-            self._pieces.clear()
-            self.buffered = 0
-            self._taken.set()
-            yield data
-
-
-async def _fill(pipe: _Pipe, stream: Stream) -> None:
-    try:
-        await stream(pipe)
-    except BaseException:
-        pipe.abort()
-        raise
-    pipe.end()
+async def _read(pipe: Pipe) -> AsyncIterator[bytes]:
+    """Pieces as they come. Raises TransportError if the answer breaks off."""
+    async for chunk in pipe.chunks():
+        yield chunk
+    if pipe.broken:
+        raise TransportError("the API server broke the connection off")
 
 
 def _headers(response: ApiResponse) -> dict[str, str]:

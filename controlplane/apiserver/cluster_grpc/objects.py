@@ -4,8 +4,6 @@ What changes something goes through the REST function, so that the two faces can
 and watches take their bytes from the same cache.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable
 from functools import lru_cache
 from typing import Any
@@ -22,6 +20,7 @@ from podling.controlplane.apiserver.request.authn import User
 from podling.controlplane.apiserver.request.messages import ApiRequest, ApiResponse
 from podling.controlplane.apiserver.request.negotiation import JSON, PatchType
 from podling.controlplane.apiserver.request.options import NOT_OLDER_THAN, ListOptions
+from podling.controlplane.apiserver.rest.pipe import Pipe
 from podling.controlplane.apiserver.storage.interface import StorageError
 from podling.controlplane.apiserver.watch_cache.object_lists import Page
 from podling.controlplane.apiserver.watch_cache.watchers import WatchFormat
@@ -35,8 +34,6 @@ _PATCH_TYPES = {
     cluster_pb2.PatchRequest.STRATEGIC_MERGE: PatchType.STRATEGIC_MERGE,
     cluster_pb2.PatchRequest.JSON: PatchType.JSON_PATCH,
 }
-HIGH_WATER = 1 << 20
-"""Bytes that may wait for the client before the writer of a long state waits."""
 
 
 class ObjectsService(cluster_pb2_grpc.ObjectsServicer):
@@ -129,18 +126,18 @@ class ObjectsService(cluster_pb2_grpc.ObjectsServicer):
             stream = await self._core.watches.open(kind, request.namespace, options, FRAMES)
         except (ApiError, StorageError) as error:
             await status_codes.abort(context, error)
-        sink = _EventSink()
+        sink = Pipe()
         async with TaskSet("grpc-watch") as tasks:
             tasks.spawn(sink.fill(stream), name=kind.plural)
-            async for frame in sink.read():
+            async for frame in sink.pieces():
                 event = cluster_pb2.WatchEvent.FromString(frame)
                 if event.type == cluster_pb2.WatchEvent.UNKNOWN:
                     await status_codes.abort(
                         context, ApiError.from_status(orjson.loads(event.object))
                     )
                 yield event
-        if sink.aborted:
-            text = "the watch was cut off because its events were not taken in time"
+        if sink.broken:
+            text = "the watch was cut off: its events were not taken in time, or the server failed"
             await status_codes.abort(context, errors.TooManyRequests(text))
 
     async def _ask(
@@ -195,56 +192,6 @@ FRAMES = _Frames()
 
 def _encode(what: Any, **fields: Any) -> bytes:
     return cluster_pb2.WatchEvent(type=what, **fields).SerializeToString()
-
-
-class _EventSink:
-    """Implements messages.Sink: what is written is one event each time."""
-
-    def __init__(self) -> None:
-        self.aborted = False
-        self.buffered = 0
-        self._frames: deque[bytes] = deque()
-        self._ended = False
-        self._changed = asyncio.Event()
-        self._taken = asyncio.Event()
-
-    def write(self, data: bytes) -> None:
-        self._frames.append(data)
-        self.buffered += len(data)
-        self._changed.set()
-
-    async def drain(self) -> None:
-        while self.buffered > HIGH_WATER and not self._ended:
-            self._taken.clear()
-            await self._taken.wait()
-
-    def abort(self) -> None:
-        self.aborted = True
-        self._frames.clear()
-        self._end()
-
-    async def fill(self, stream: Any) -> None:
-        try:
-            await stream(self)
-        finally:
-            self._end()
-
-    async def read(self) -> AsyncIterator[bytes]:
-        while True:
-            while self._frames:
-                frame = self._frames.popleft()
-                self.buffered -= len(frame)
-                self._taken.set()
-                yield frame
-            if self._ended:
-                return
-            self._changed.clear()
-            await self._changed.wait()
-
-    def _end(self) -> None:
-        self._ended = True
-        self._changed.set()
-        self._taken.set()
 
 
 def user_of_peer(context: Any) -> User:
