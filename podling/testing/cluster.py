@@ -18,6 +18,7 @@ from podling.launcher.tls import replicas_transport
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 KUBECTL_SECONDS = 60.0
 UP_SECONDS = 60.0
+REQUEST_SECONDS = 5.0
 
 
 class KubectlError(Exception):
@@ -50,7 +51,8 @@ class TestCluster:
         layout = self.launcher.layout
         transport = replicas_transport(layout, self.launcher.load(), credentials.ADMIN)
         try:
-            yield Client(transport, user_agent="podling-test")
+            # Short, so that a test which freezes a replica need not wait long to leave it.
+            yield Client(transport, user_agent="podling-test", request_timeout=REQUEST_SECONDS)
         finally:
             await transport.close()
 

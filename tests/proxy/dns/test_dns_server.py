@@ -1,6 +1,7 @@
 """The DNS server on real sockets, asked by dnspython."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from random import Random
@@ -23,11 +24,22 @@ from tests.proxy.objects import service
 TIMEOUT = 5
 
 
+ADDRESS = "127.53.0.1"
+"""No outgoing connection of this machine takes its ports, as it might those of 127.0.0.1."""
+
+
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        port: int = udp.getsockname()[1]
-    return port
+    """A port that is free for UDP and TCP."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind((ADDRESS, 0))
+            port: int = udp.getsockname()[1]
+            with contextlib.suppress(OSError):
+                tcp.bind((ADDRESS, port))
+                return port
 
 
 @pytest.fixture
@@ -46,7 +58,7 @@ async def informers(client: Client) -> AsyncIterator[InformerFactory]:
 
 @pytest.fixture
 async def server(informers: InformerFactory) -> AsyncIterator[tuple[str, int]]:
-    config = DnsConfig("127.0.0.1", free_port())
+    config = DnsConfig(ADDRESS, free_port())
     server = DnsServer(config, informers, Upstream(()))
     await server.start()
     await informers.start()
@@ -100,7 +112,7 @@ async def test_without_upstream_servers_other_names_fail_rather_than_hang(
 async def test_other_names_are_asked_upstream(
     server: tuple[str, int], informers: InformerFactory
 ) -> None:
-    config = DnsConfig("127.0.0.1", free_port(), domain="other.zone")
+    config = DnsConfig(ADDRESS, free_port(), domain="other.zone")
     front = DnsServer(config, informers, Upstream([server[0]], server[1]))
     await front.start()
     response = await ask((config.address, config.port), "web.default.svc.cluster.local")
