@@ -17,7 +17,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from random import Random
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from podling.aiokit.backoff import Backoff
 from podling.aiokit.clock import WallClock
@@ -142,11 +142,6 @@ class Kubelet:
             self._worker_settings(),
         )
         self._logs = ContainerLogs(self._pods.pod, self._cache, clock)
-        metrics = metrics or CollectorRegistry()
-        desired = Gauge(
-            "kubelet_desired_pods", "Pods bound to this node.", ("static",), registry=metrics
-        )
-        desired.labels("").set_function(lambda: len(self._pods.pods()))
         self._api = NodeApi(self._api_config(), self._logs, self._pods.pods, metrics)
         self._node = NodeStatus(
             client,

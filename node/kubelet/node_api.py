@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from podling.kube.meta import Object
 from podling.node.kubelet.logs.container_logs import ContainerLogs, LogRequestError
@@ -46,12 +46,17 @@ class NodeApi:
         config: NodeApiConfig,
         logs: ContainerLogs,
         pods: Callable[[], list[Object]],
-        metrics: CollectorRegistry,
+        metrics: CollectorRegistry | None = None,
     ) -> None:
+        """`metrics` is what the process counts; the number of pods is added to it."""
         self._config = config
         self._logs = logs
         self._pods = pods
-        self._registry = metrics
+        self._registry = metrics or CollectorRegistry()
+        desired = Gauge(
+            "kubelet_desired_pods", "Pods bound to this node.", ("static",), registry=self._registry
+        )
+        desired.labels("").set_function(lambda: len(pods()))
         self._runner: web.AppRunner | None = None
         self.port = config.port
         """The port it listens on, once started."""
