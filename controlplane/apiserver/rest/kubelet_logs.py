@@ -1,5 +1,6 @@
 """Asks node agents for logs over their HTTPS interface, as the cluster's own client."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -66,10 +67,15 @@ class KubeletLogs:
         host = f"[{address.host}]" if ":" in address.host else address.host
         url = f"{scheme}://{host}:{address.port}{path}"
         try:
-            async with self._session.get(url, params=dict(query)) as response:
-                yield _HttpLog(response)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                response = await self._session.get(url, params=dict(query))
+        except TimeoutError:
+            text = f"{host}:{address.port} did not answer within {ANSWER_SECONDS:g} s"
+            raise OSError(text) from None
         except aiohttp.ClientError as error:
             raise OSError(str(error)) from error
+        async with response:
+            yield _HttpLog(response)
 
 
 class _HttpLog:
