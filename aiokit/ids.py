@@ -23,11 +23,6 @@ def random_u64() -> int:
     return secrets.randbits(64) or 1
 
 
-def random_token() -> str:
-    """A secret of 256 bits as URL-safe text."""
-    return secrets.token_urlsafe(32)
-
-
 def system_dice() -> random.Random:
     """Dice seeded by the system, for whoever draws jitter or breaks ties in the real world."""
     return random.Random(secrets.randbits(64))

@@ -222,12 +222,6 @@ class Client:
             raise error_from(response.status, response.body)
         return response
 
-    async def raw_stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, accept: str = "*/*"
-    ) -> HttpStream:
-        """A GET whose answer is read while it is written, such as a log; the caller closes it."""
-        return await self._stream(self._request("GET", path, query, accept=accept))
-
     async def _stream(self, request: HttpRequest) -> HttpStream:
         stream = await self._transport.stream(request, timeout=self._timeout)
         if stream.status < 300:

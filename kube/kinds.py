@@ -62,9 +62,6 @@ class Kind:
     `metadata.namespace` if namespaced."""
     selectable_defaults: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What a selector compares with where the field is absent, if not the empty text."""
-    storage_version: str = field(default="", hash=False)
-    """apiVersion of the stored object where it is not this record's own: events.k8s.io/v1 Events
-    are stored as core v1 Events."""
 
     @property
     def api_version(self) -> str:

@@ -9,8 +9,6 @@ import re
 DNS_LABEL_MAX = 63
 DNS_SUBDOMAIN_MAX = 253
 LABEL_VALUE_MAX = 63
-ANNOTATIONS_SIZE_MAX = 256 * 1024
-"""Bytes of all keys and values of an object's annotations together."""
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"

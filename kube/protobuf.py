@@ -19,7 +19,6 @@ from podling.kube.meta import Object
 from podling.kube.protobuf_table import Op
 
 MAGIC = b"k8s\0"
-MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
 _STRING, _MESSAGE, _MESSAGES, _STRINGS = Op.STRING, Op.MESSAGE, Op.MESSAGES, Op.STRINGS
 _INTEGER, _BOOLEAN, _MAP, _INLINE = Op.INTEGER, Op.BOOLEAN, Op.MAP, Op.INLINE

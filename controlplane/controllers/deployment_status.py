@@ -24,7 +24,7 @@ MINIMUM_AVAILABLE = "MinimumReplicasAvailable"
 MINIMUM_UNAVAILABLE = "MinimumReplicasUnavailable"
 CREATED, FOUND = "NewReplicaSetCreated", "FoundNewReplicaSet"
 UPDATED, COMPLETE = "ReplicaSetUpdated", "NewReplicaSetAvailable"
-TIMED_OUT, CREATE_FAILED = "ProgressDeadlineExceeded", "ReplicaSetCreateError"
+TIMED_OUT = "ProgressDeadlineExceeded"
 PAUSED, RESUMED = "DeploymentPaused", "DeploymentResumed"
 
 

@@ -51,10 +51,6 @@ class OwnerGraph:
     def get(self, uid: str) -> Node | None:
         return self._nodes.get(uid)
 
-    def uid_of(self, kind: Kind, key: str) -> str:
-        """The uid under which an object was last seen; empty if it was not."""
-        return self._uids.get((kind, key), "")
-
     def dependents(self, uid: str) -> Iterator[Node]:
         """What names this uid as an owner, in order of uid."""
         for dependent in sorted(self._dependents.get(uid, ())):

@@ -1,6 +1,5 @@
 """Reads the log back: every segment in order, checked, to the state in which writing stopped."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,8 +120,3 @@ def with_base(entries: list[Entry], snapshot: SnapshotMeta) -> tuple[tuple[Entry
     if not entries or entries[0].index == 1 or entries[0].index > snapshot.index:
         return tuple(entries), 0
     return tuple(entries[1:]), entries[0].term
-
-
-def iterate_records(disk: Disk, segment: Segment) -> Iterator[Record]:
-    """The intact records of one segment, for inspection; raises as `records.decode`."""
-    return records.decode(disk.read(segment.path), None)

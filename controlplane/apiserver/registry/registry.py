@@ -67,7 +67,7 @@ class Call:
     """For people, in `Warning` headers."""
 
     def context(self) -> WriteContext:
-        return WriteContext(self.now, self.user.name)
+        return WriteContext(self.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ class WriteOptions:
     """Go through everything, and store nothing."""
     field_validation: str = WARN
     """What unknown and duplicate fields are: an error, a warning, or nothing."""
-    field_manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def write_options(query: Mapping[str, str], kind_name: str) -> WriteOptions:
         wrong.append(FieldError.too_long("fieldManager", FIELD_MANAGER_LENGTH_MAX))
     elif not manager.isprintable():
         wrong.append(FieldError.invalid("fieldManager", manager, "must be printable characters"))
-    options = WriteOptions(_dry_run(query.get("dryRun"), wrong), validation, manager)
+    options = WriteOptions(_dry_run(query.get("dryRun"), wrong), validation)
     _raise(wrong, kind_name)
     return options
 

@@ -31,7 +31,6 @@ class WriteContext:
 
     now: float
     """Seconds since the Unix epoch."""
-    username: str = ""
 
 
 class Strategy(Protocol):

@@ -74,10 +74,6 @@ class PodWorkers:
     def pod(self, namespace: str, name: str) -> Object | None:
         return self._pods.get(meta.join_key(namespace, name))
 
-    def volumes_changed(self) -> None:
-        for worker in self._workers.values():
-            worker.poke()
-
     def _begin(self, pod: Object) -> PodWorker:
         worker = self._workers[meta.uid(pod)] = PodWorker(pod, self._settings, self._ended)
         worker.start()
