@@ -5,6 +5,7 @@ result is yes or no, with a text for people.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class Prober:
                     return Answer(True, "")
         except TimeoutError:
             return Answer(False, f"no answer within {timeout:g}s")
+        except aiohttp.ClientConnectorError as error:
+            return _refused(error.host, error.port, error.os_error)
         except (OSError, ValueError, aiohttp.ClientError, RuntimeCallError) as error:
             return Answer(False, str(error) or type(error).__name__)
         except grpc.aio.AioRpcError as error:
@@ -126,9 +129,19 @@ def _headers(action: Object) -> Mapping[str, str]:
 async def _tcp(action: Object, target: Target) -> Answer:
     host = action.get("host") or target.address
     port = pod_spec.port_number(target.spec, action["port"])
-    _, writer = await asyncio.open_connection(host, port)
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError as error:
+        return _refused(host, port, error)
     writer.close()
     return Answer(True, "")
+
+
+def _refused(host: str, port: int | None, error: OSError) -> Answer:
+    """In the words that people look for: those of the system, not of an HTTP library."""
+    known = error.errno is not None and error.errno > 0
+    reason = os.strerror(error.errno or 0).lower() if known else str(error)
+    return Answer(False, f"dial tcp {host}:{port}: connect: {reason}")
 
 
 async def _grpc(action: Object, target: Target) -> Answer:

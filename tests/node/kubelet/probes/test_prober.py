@@ -78,13 +78,18 @@ async def test_who_does_not_answer_in_time_has_failed(prober: Prober, web_port: 
     assert (answer.success, answer.output) == (False, "no answer within 0.05s")
 
 
-async def test_tcp_asks_whether_somebody_listens(prober: Prober, web_port: int) -> None:
+async def test_where_nobody_listens_a_probe_fails_and_says_so(
+    prober: Prober, web_port: int
+) -> None:
     assert (await prober.ask({"tcpSocket": {"port": web_port}}, target(), LIMIT)).success
     server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     with closing(server):
         free = server.sockets[0].getsockname()[1]
     await server.wait_closed()
-    assert not (await prober.ask({"tcpSocket": {"port": free}}, target(), LIMIT)).success
+    refused = f"dial tcp 127.0.0.1:{free}: connect: connection refused"
+    for question in ({"tcpSocket": {"port": free}}, {"httpGet": {"port": free}}):
+        answer = await prober.ask(question, target(), LIMIT)
+        assert (answer.success, answer.output) == (False, refused)
 
 
 async def test_grpc_asks_the_health_service(prober: Prober) -> None:
