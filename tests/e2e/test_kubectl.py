@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from podling.launcher.images import ImageTable
 from podling.testing.cluster import ClusterNamespace, KubectlError, TestCluster
 from tests.e2e.conftest import install_guestbook, service_url
 from tests.e2e.waiting import eventually, fetch
@@ -54,6 +56,17 @@ def test_the_guestbook_answers_and_remembers(shop: ClusterNamespace) -> None:
     )
     assert done.returncode == 0
     assert "Ada" in fetch(url)
+
+
+def test_a_named_command_runs_as_an_image_and_binds_its_pods_address(
+    podling_namespace: ClusterNamespace,
+) -> None:
+    table = ImageTable(podling_namespace.cluster.launcher.layout)
+    table.add("web:1", (sys.executable, "-m", "http.server", "8080", "--bind", "$(POD_IP)"))
+    podling_namespace.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
+    podling_namespace.kubectl("expose", "deployment", "web", "--port=8080")
+    url = service_url(podling_namespace.cluster, podling_namespace.name, "web")
+    eventually(lambda: "Directory listing" in fetch(url), 20, lambda: f"{url} to answer")
 
 
 def test_pods_are_spread_and_can_be_described(shop: ClusterNamespace) -> None:
