@@ -49,8 +49,8 @@ def node(layout: Layout, name: str) -> None:
 
 def _check(layout: Layout, name: str) -> None:
     try:
-        layout.create()
         cluster = cluster_file.load(layout.cluster_file)
+        layout.create()
         if name not in cluster.process_names:
             known = ", ".join(cluster.process_names)
             raise click.ClickException(f"the cluster has no {name!r}; it has: {known}")
@@ -75,5 +75,7 @@ def _run(layout: Layout, name: str) -> int:
     lock = process_lock.hold(layout.lock(name))
     try:
         return Processes(layout, None).run(name)
+    except LauncherError as error:
+        raise click.ClickException(str(error)) from None
     finally:
         os.close(lock)

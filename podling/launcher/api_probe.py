@@ -12,6 +12,8 @@ from typing import Any
 from podling.launcher import credentials
 from podling.launcher.layout import Layout
 
+ERROR_TEXT_MAX = 500
+
 
 class ProbeError(Exception):
     """No answer, or not the one that was hoped for."""
@@ -41,9 +43,16 @@ class ApiProbe:
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:
-            text = body[:500].decode(errors="replace")
-            raise ProbeError(f"{address}:{port}{path} answers {response.status}: {text}")
+            raise ProbeError(f"{address}:{port}{path} answers {response.status}: {_told(body)}")
         return body
 
     def get_json(self, address: str, port: int, path: str, timeout: float) -> Any:
         return json.loads(self.get(address, port, path, timeout))
+
+
+def _told(body: bytes) -> str:
+    """What an answer says to people: the message of a Status, or the text as it is."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:ERROR_TEXT_MAX].decode(errors="replace")

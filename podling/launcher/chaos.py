@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from podling.kube.kinds import POD
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import Cluster, launcher_of
 from podling.launcher.errors import LauncherError
@@ -18,7 +19,7 @@ from podling.launcher.local_cluster import LocalCluster
 from podling.launcher.status import observe
 from podling.launcher.waiting import wait_for
 from podling.node.runtime.launcher import leftovers, process_table
-from podling.node.runtime.launcher.process_files import MARKER, ProcessFiles
+from podling.node.runtime.launcher.process_files import MARKER, ProcessFiles, StateError
 
 DEAD_SECONDS = 5.0
 ASK_SECONDS = 5.0
@@ -52,7 +53,7 @@ class Chaos:
 
     def kill(self, target: str, namespace: str = "default") -> str:
         """SIGKILL; returns when the processes are dead. A node takes its pods with it."""
-        hit = self._resolve(target, namespace)
+        hit = self._running(target, namespace)
         self._signal(hit, signal.SIGKILL)
         names = hit.processes
         wait_for(
@@ -61,28 +62,44 @@ class Chaos:
             lambda: f"{hit.description} to die",
         )
         if hit.node and not hit.containers:
-            leftovers.kill_leftovers(self._pods_state(hit.node))
+            try:
+                leftovers.kill_leftovers(self._layout.launcher_state(hit.node))
+            except StateError as error:
+                raise ChaosError(f"its pods cannot be found: {error}") from error
         return hit.description
 
     def pause(self, target: str, namespace: str = "default") -> str:
         """SIGSTOP: alive, holding its sockets, and doing nothing."""
-        hit = self._resolve(target, namespace)
+        hit = self._running(target, namespace)
         self._signal(hit, signal.SIGSTOP)
         return hit.description
 
     def resume(self, target: str, namespace: str = "default") -> str:
         """SIGCONT: what was paused goes on. By role, only a replica that answers can be found."""
-        hit = self._resolve(target, namespace)
+        hit = self._running(target, namespace)
         self._signal(hit, signal.SIGCONT)
         return hit.description
 
     def restart(self, target: str, namespace: str = "default") -> str:
         """Kill, and start again; a pod's containers are started again by their kubelet."""
         hit = self._resolve(target, namespace)
-        self.kill(hit.processes[0] if hit.processes else target, namespace)
+        if hit.processes:
+            self._cluster.check_startable()  # before it is too late
+        if self._runs(hit) or hit.containers:
+            self.kill(hit.processes[0] if hit.processes else target, namespace)
         for name in reversed(hit.processes):
             self._cluster.start(name)
         return hit.description
+
+    def _running(self, target: str, namespace: str) -> Target:
+        """What can be signalled; raises ChaosError if nothing of it runs."""
+        hit = self._resolve(target, namespace)
+        if hit.processes and not self._runs(hit):
+            raise ChaosError(f"{hit.description} does not run; start it with: podling up")
+        return hit
+
+    def _runs(self, hit: Target) -> bool:
+        return any(self._cluster.pid(name) is not None for name in hit.processes)
 
     def _resolve(self, target: str, namespace: str) -> Target:
         cluster = self._cluster.load()
@@ -114,7 +131,9 @@ class Chaos:
         return Target(f"{follower} (follower)", (follower,))
 
     def _pod(self, cluster: Cluster, namespace: str, name: str) -> Target:
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        if not name or not namespace:
+            raise ChaosError("a pod is named as: pod/NAME, with --namespace if not in default")
+        path = POD.path(namespace, name)
         try:
             pod = ApiProbe.of(self._layout).get_json(
                 cluster.api_address, cluster.api_port, path, ASK_SECONDS
@@ -134,8 +153,10 @@ class Chaos:
             self._signal_pods(hit, number)
 
     def _signal_pods(self, hit: Target, number: signal.Signals) -> None:
-        state = self._pods_state(hit.node)
-        identity = ProcessFiles(state).load_identity()
+        try:
+            identity = ProcessFiles(self._layout.launcher_state(hit.node)).load_identity()
+        except StateError as error:
+            raise ChaosError(f"its pods cannot be found: {error}") from error
         if identity is None:
             return
         markers = {f"{identity.marker}/{container}" for container in hit.containers}
@@ -147,9 +168,6 @@ class Chaos:
         for process in process_table.all_processes():
             if belongs(process_table.environment_value(process.pid, MARKER)):
                 _send(process.pid, number)
-
-    def _pods_state(self, node: str) -> Any:
-        return self._layout.data(node) / "launcher"
 
 
 def _container_ids(pod: Any) -> Iterable[str]:

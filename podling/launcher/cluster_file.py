@@ -18,6 +18,7 @@ from podling.launcher.errors import LauncherError
 from podling.launcher.timings import PROFILES
 
 VERSION = 1
+LAUNCHER_SUFFIX = "-launcher"
 NETWORK_PREFIX_MAX = 24
 """A smaller network cannot be parted into services, pods, nodes and replicas."""
 PORT_MAX = 0xFFFF
@@ -72,6 +73,9 @@ class Cluster:
     """A profile of `podling.launcher.timings`: `local` or `upstream`."""
     replicas: tuple[ReplicaEntry, ...]
     nodes: tuple[NodeEntry, ...]
+    established: bool = False
+    """Whether all was Ready once. From then on each replica has a log, and an empty data directory
+    is a loss, which must not take part under the old name."""
 
     @property
     def api_url(self) -> str:
@@ -105,7 +109,7 @@ class Cluster:
 
 def launcher_of(node: str) -> str:
     """The process that owns the pods of that node."""
-    return f"{node}-launcher"
+    return f"{node}{LAUNCHER_SUFFIX}"
 
 
 Entry = TypeVar("Entry", ReplicaEntry, NodeEntry)

@@ -43,10 +43,14 @@ class ForkClient:
         """End the fork server; what it forked goes on."""
         self._ask({"op": "exit"})
 
+    def ping(self) -> None:
+        """Have it answer; a connection alone would prove little, the kernel accepts it."""
+        self._ask({"op": "ping"}, PING_TIMEOUT)
+
     def answers(self) -> bool:
-        """Whether it is there; a connection alone would prove little, the kernel accepts it."""
+        """Whether it is there."""
         try:
-            self._ask({"op": "ping"}, PING_TIMEOUT)
+            self.ping()
         except ForkServerError:
             return False
         return True
@@ -55,13 +59,15 @@ class ForkClient:
         self, request: dict[str, Any], timeout: float = TIMEOUT
     ) -> tuple[dict[str, Any], list[int]]:
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
+            with socket.socket(socket.AF_UNIX) as connection, self._layout.reach(NAME) as path:
                 connection.settimeout(timeout)
-                connection.connect(self._layout.reach(NAME))
+                connection.connect(path)
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 data, descriptors, _, _ = socket.recv_fds(connection, ANSWER_MAX, 1)
         except OSError as error:
-            raise ForkServerError(f"the fork server does not answer: {error}") from error
+            raise ForkServerError(
+                f"the fork server does not answer ({error}); start it with: podling up"
+            ) from error
         answer: dict[str, Any] = json.loads(data or b'{"error": "no answer"}')
         if "error" in answer:
             raise ForkServerError(answer["error"])

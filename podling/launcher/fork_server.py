@@ -34,6 +34,7 @@ from setproctitle import setproctitle
 
 from podling.aiokit import logs
 from podling.launcher import process_lock
+from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -198,7 +199,8 @@ class ForkServer:
             process_lock.hold(self._layout.lock(name), listener=keep)
             code = self._main(name)
         except BaseException as error:  # the last frame of this process
-            log.critical("%s ends: %s", name, error, exc_info=error)
+            told = isinstance(error, LauncherError)  # its text says all there is to know
+            log.critical("%s ends: %s", name, error, exc_info=None if told else error)
         finally:
             logging.shutdown()
             sys.stderr.flush()

@@ -4,6 +4,7 @@ Blocking code, because it is the command line's: it starts processes and waits f
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import random
@@ -27,14 +28,16 @@ from podling.launcher import (
     fork_client,
     inheritance,
     process_lock,
+    process_logs,
 )
 from podling.launcher.api_probe import ApiProbe, ProbeError
-from podling.launcher.cluster_file import Cluster
+from podling.launcher.cluster_file import LAUNCHER_SUFFIX, Cluster
 from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import WaitedInVain, wait_for
+from podling.node.runtime.launcher import leftovers, process_table
+from podling.node.runtime.launcher.process_files import StateError
 
-LOG_TAIL_LINES = 15
 FORK_SERVER_SECONDS = 30.0
 LISTENER_SECONDS = 1.0
 LOCK_SECONDS = 5.0
@@ -45,6 +48,15 @@ KILL_SECONDS = 5.0
 
 class ClusterError(LauncherError):
     """It did not work; the text says what, and where the log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that was started just now."""
+
+    pid: int
+    log_offset: int
+    """Where in its log this life begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,12 @@ class LocalCluster:
         holder = process_lock.holder(self.layout.lock(name))
         return None if holder is None else holder.pid
 
+    def is_paused(self, name: str) -> bool:
+        """Whether it was stopped in its tracks (SIGSTOP); unknown, thus False, without /proc."""
+        pid = self.pid(name)
+        found = None if pid is None else process_table.stat(pid)
+        return found is not None and found.state == "T"
+
     def up(self, wanted: Wanted, timeout: float, tether: int | None = None) -> Cluster:
         """Make the cluster if there is none, start what does not run, return when all is Ready.
 
@@ -94,7 +112,14 @@ class LocalCluster:
             self._start_fork_server(cluster, listener, tether)
             certificates.result()
             self._wait_ready(cluster, timeout)
+            if not cluster.established:
+                cluster = dataclasses.replace(cluster, established=True)
+                cluster_file.save(cluster, self.layout.cluster_file)
         return cluster
+
+    def check_startable(self) -> None:
+        """Raise ForkServerError if `start` could not start anything now."""
+        self._fork.ping()
 
     def start(self, name: str) -> int:
         """Start one process of a cluster that is up; returns its pid."""
@@ -112,6 +137,7 @@ class LocalCluster:
             self._say("stopping the replicas")
             self._stop([name for name in running if name not in (*nodes, fork_client.NAME)])
             self._stop([fork_client.NAME])
+            self._sweep()
             if self._fork_server is not None:
                 self._fork_server.wait()
             if purge:
@@ -133,6 +159,11 @@ class LocalCluster:
     def _load_or_design(self, wanted: Wanted) -> tuple[Cluster, socket.socket | None]:
         if self.layout.cluster_file.exists():
             return self.load(), None
+        if any((self.layout.root / "data").iterdir()):
+            raise ClusterError(
+                f"{self.layout.cluster_file} is missing, but {self.layout.root / 'data'} has a "
+                f"cluster's data, which no other can use: {cluster_file.REMEDY}"
+            )
         self._say(f"making a cluster in {self.layout.root}")
         cluster, listener = addresses.design(
             wanted.replicas, wanted.nodes, wanted.timings, self._dice, ids.random_u64
@@ -154,25 +185,27 @@ class LocalCluster:
             self._fork_server.wait()
         if listener is None:
             listener = self._find_listener(cluster)
-        with listener:
+        log = self.layout.log(fork_client.NAME)
+        said_before = process_logs.end_of(self.layout, fork_client.NAME)
+        with listener, log.open("ab") as output:
             inherited = [listener.fileno(), *([] if tether is None else [tether])]
             process = subprocess.Popen(
                 fork_server_command(self.layout, inherited),
                 pass_fds=inherited,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         self._fork_server = process
-        log = self.layout.log(fork_client.NAME)
         wait_for(
             lambda: self._fork.answers() or process.poll() is not None,
             FORK_SERVER_SECONDS,
             lambda: f"the fork server to answer; its log is {log}",
         )
         if process.poll() is not None:
-            raise ClusterError(f"the fork server ended at once:\n{self._tail(fork_client.NAME)}")
+            why = process_logs.reason(self.layout, fork_client.NAME, said_before)
+            raise ClusterError(f"the fork server ended at once:\n{why}")
 
     def _find_listener(self, cluster: Cluster) -> socket.socket:
         """Bound anew, or from a replica that has it; both take a moment after a kill."""
@@ -195,31 +228,36 @@ class LocalCluster:
                 return inheritance.take_socket(holder.pid, holder.listener)
         return None
 
-    def _start_missing(self, cluster: Cluster, started: dict[str, int]) -> None:
+    def _start_missing(self, cluster: Cluster, started: dict[str, Started]) -> None:
         """Start what neither runs nor was started before, and fail if that has ended."""
         missing = [name for name in cluster.process_names if self.pid(name) is None]
         new = [name for name in missing if name not in started]
         if new:
             self._say(f"starting {', '.join(new)}")
         for name in new:
-            started[name] = self._fork.start(name)
+            said_before = process_logs.end_of(self.layout, name)
+            started[name] = Started(self._fork.start(name), said_before)
         self._check_alive(started)
 
     def _wait_ready(self, cluster: Cluster, timeout: float) -> None:
         probe = ApiProbe.of(self.layout)
         waiting_for = ""
-        started: dict[str, int] = {}
+        started: dict[str, Started] = {}
 
         def ready() -> bool:
             nonlocal waiting_for
             # Looked at again each time: what was just killed may still have been there before.
             self._start_missing(cluster, started)
+            self._check_not_paused(cluster)
             try:
                 for replica in cluster.replicas:
                     probe.get(replica.address, replica.api_port, "/readyz", PROBE_SECONDS)
                 nodes = probe.get_json(
                     cluster.api_address, cluster.api_port, "/api/v1/nodes", PROBE_SECONDS
                 )
+                if cluster.established:  # a node's condition may be older than this life of it
+                    for node in cluster.nodes:
+                        probe.get(node.address, node.kubelet_port, "/healthz", PROBE_SECONDS)
             except ProbeError as error:
                 waiting_for = str(error)
                 return False
@@ -234,12 +272,21 @@ class LocalCluster:
         except WaitedInVain as error:
             raise ClusterError(str(error)) from None
 
-    def _check_alive(self, started: Mapping[str, int]) -> None:
-        for name, pid in started.items():
+    def _check_alive(self, started: Mapping[str, Started]) -> None:
+        for name, process in started.items():
             try:
-                os.kill(pid, 0)
+                os.kill(process.pid, 0)
             except ProcessLookupError:
-                raise ClusterError(f"{name} ended at once:\n{self._tail(name)}") from None
+                why = process_logs.reason(self.layout, name, process.log_offset)
+                raise ClusterError(f"{name} ended at once:\n{why}") from None
+
+    def _check_not_paused(self, cluster: Cluster) -> None:
+        paused = [name for name in cluster.process_names if self.is_paused(name)]
+        if paused:
+            raise ClusterError(
+                f"{', '.join(paused)} cannot become Ready while paused: "
+                f"podling chaos resume {paused[0].removesuffix(LAUNCHER_SUFFIX)}"
+            )
 
     def _stop(self, names: Sequence[str]) -> None:
         """SIGTERM, then SIGKILL for whoever is still there."""
@@ -261,6 +308,14 @@ class LocalCluster:
                 return
         raise ClusterError(f"some of {', '.join(names)} do not end, even when killed")
 
+    def _sweep(self) -> None:
+        """End what pods of a launcher that was killed left behind, where nobody else did."""
+        for state in (self.layout.root / "data").glob("*/launcher"):
+            try:
+                leftovers.kill_leftovers(state)
+            except StateError as error:
+                self._say(f"cannot look for what the pods of {state} left: {error}")
+
     def _purge(self) -> None:
         for name in ("data", "logs", "pki", "run"):
             shutil.rmtree(self.layout.root / name, ignore_errors=True)
@@ -268,11 +323,6 @@ class LocalCluster:
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it may hold files of somebody else's
             self.layout.root.rmdir()
-
-    def _tail(self, name: str) -> str:
-        path = self.layout.log(name)
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        return "\n".join([*lines[-LOG_TAIL_LINES:], f"(the whole log: {path})"])
 
 
 def fork_server_command(layout: Layout, inherited: Sequence[int]) -> list[str]:

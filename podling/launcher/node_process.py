@@ -34,14 +34,9 @@ LEASE_RENEWALS = 4
 """A node's lease lasts this many renewal intervals (upstream: 40 s and 10 s)."""
 
 
-def launcher_state(layout: Layout, node: str) -> Path:
-    """Where the node's launcher remembers its processes."""
-    return layout.data(node) / "launcher"
-
-
 def launcher_config(layout: Layout, node: NodeEntry) -> LauncherConfig:
     return LauncherConfig(
-        state_dir=launcher_state(layout, node.name),
+        state_dir=layout.launcher_state(node.name),
         socket_path=layout.socket(launcher_of(node.name)),
     )
 
@@ -50,8 +45,12 @@ async def serve(layout: Layout, cluster: Cluster, node: NodeEntry) -> int:
     """Run the node agent until it is told to stop; pods are left running."""
     stop = Stop()
     dice = ids.system_dice()
-    transport = tls.replicas_transport(layout, cluster, node.name)
-    client = Client(transport, user_agent=f"podling-node/{node.name}")
+    transport = tls.replicas_transport(layout, cluster, node.name, cluster.nodes.index(node))
+    client = Client(
+        transport,
+        user_agent=f"podling-node/{node.name}",
+        request_timeout=PROFILES[cluster.timings].node_request_timeout,
+    )
     informers = InformerFactory(client, dice, on_death=stop.fail)
     events = EventRecorder(client, "service-proxy", system_wall_clock, host=node.name)
     listeners = SharedListeners(layout.socket(fork_client.NAME))

@@ -28,7 +28,8 @@ from podling.launcher import (
     process_lock,
     server_process,
 )
-from podling.launcher.cluster_file import Cluster
+from podling.launcher.cluster_file import LAUNCHER_SUFFIX, Cluster
+from podling.launcher.errors import LauncherError
 from podling.launcher.fork_server import ForkServer
 from podling.launcher.layout import Layout
 from podling.node.runtime.launcher import leftovers
@@ -37,9 +38,12 @@ from podling.node.runtime.launcher.process_files import StateError
 
 log = logging.getLogger(__name__)
 
-LAUNCHER_SUFFIX = "-launcher"
 COLLECT_AFTER = (50_000, 20, 50)
 """Thresholds of the cyclic collector: our objects seldom form cycles, and its passes are pauses."""
+
+
+class LostData(LauncherError):
+    """A replica's data directory was removed."""
 
 
 class Processes:
@@ -61,7 +65,7 @@ class Processes:
     def ended(self, name: str, _status: int) -> None:
         """In the fork server: a launcher that died must not leave its pods behind."""
         if name.endswith(LAUNCHER_SUFFIX):
-            state = node_process.launcher_state(self._layout, name.removesuffix(LAUNCHER_SUFFIX))
+            state = self._layout.launcher_state(name.removesuffix(LAUNCHER_SUFFIX))
             try:
                 leftovers.kill_leftovers(state)
             except StateError as error:
@@ -69,9 +73,20 @@ class Processes:
 
     def _serve(self, cluster: Cluster, name: str) -> Coroutine[Any, Any, int]:
         if any(replica.name == name for replica in cluster.replicas):
+            if cluster.established:
+                _check_log(self._layout.data(name))
             descriptor = None if self._listener is None else self._listener.fileno()
             return server_process.serve(self._layout, cluster, name, descriptor)
         return node_process.serve(self._layout, cluster, cluster.node(name))
+
+
+def _check_log(data: Path) -> None:
+    """A replica that has forgotten what it acknowledged could have others forget it, too."""
+    if not any((data / "wal").glob("*.wal")):
+        raise LostData(
+            f"the log in {data / 'wal'} is gone. Started without it, this replica could undo what "
+            f"it acknowledged: restore {data} from a copy, or start anew with: podling down --purge"
+        )
 
 
 def _run_loop(main: Coroutine[Any, Any, int]) -> int:

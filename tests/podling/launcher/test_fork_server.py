@@ -123,8 +123,8 @@ def test_whoever_asks_for_a_listener_gets_the_same_one(
 
 def test_nonsense_is_answered_with_an_error(layout: Layout, address: tuple[str, int]) -> None:
     for request in (b"nonsense\n", b'{"op": "dance"}\n', b"[]\n", b"{}\n"):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(layout.reach("forkserver"))
+        with socket.socket(socket.AF_UNIX) as connection, layout.reach("forkserver") as path:
+            connection.connect(path)
             connection.sendall(request)
             assert b"error" in connection.recv(1000)
     assert ForkClient(layout).answers()
