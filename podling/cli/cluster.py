@@ -5,10 +5,12 @@ import shlex
 from collections.abc import Sequence
 
 import click
+from click.core import ParameterSource
 
 from podling.aiokit import ids
 from podling.aiokit.clock import system_wall_clock
 from podling.cli.options import directory
+from podling.launcher.cluster_file import Cluster
 from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 from podling.launcher.local_cluster import LocalCluster, Wanted
@@ -34,19 +36,35 @@ def local_cluster(layout: Layout) -> LocalCluster:
     help="Time constants: fast ones for one machine, or those of upstream Kubernetes.",
 )
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until Ready.")
-@click.pass_obj
-def up(layout: Layout, replicas: int, nodes: int, timings: str, timeout: float) -> None:
+@click.pass_context
+def up(context: click.Context, replicas: int, nodes: int, timings: str, timeout: float) -> None:
     """Make a cluster, or start what is missing of one; return when all is Ready.
 
     --replicas, --nodes and --timings are for a new cluster; one that is there keeps its own.
     """
+    layout: Layout = context.obj
     try:
         cluster = local_cluster(layout).up(Wanted(replicas, nodes, timings), timeout)
     except LauncherError as error:
         raise click.ClickException(str(error)) from None
+    _tell_kept(context, cluster)
     click.echo(f"the cluster is up at {cluster.api_url}")
     click.echo(f"  export KUBECONFIG={shlex.quote(str(layout.kubeconfig))}")
     click.echo("  podling kubectl get nodes")
+
+
+def _tell_kept(context: click.Context, cluster: Cluster) -> None:
+    """Say which options were given in vain, to a cluster that has its shape already."""
+    has = {
+        "replicas": len(cluster.replicas),
+        "nodes": len(cluster.nodes),
+        "timings": cluster.timings,
+    }
+    for name, value in has.items():
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE and (
+            context.params[name] != value
+        ):
+            click.echo(f"--{name} is for a new cluster; this one keeps its own: {value}", err=True)
 
 
 @click.command()

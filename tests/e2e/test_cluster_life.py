@@ -98,6 +98,14 @@ def test_up_again_starts_only_what_is_missing(podling: Shell) -> None:
     assert after["nodes"][0]["ready"] == "True"
 
 
+def test_up_again_tells_which_options_it_does_not_follow(podling: Shell) -> None:
+    podling("up", "--replicas", "1", "--nodes", "1")
+    said = podling("up", "--replicas", "3", "--nodes", "1")
+    assert "--replicas is for a new cluster; this one keeps its own: 1" in said
+    assert "--nodes is" not in said
+    assert "for a new cluster" not in podling("up")
+
+
 def test_the_fork_server_is_replaced_without_a_loss(podling: Shell) -> None:
     podling("up", "--replicas", "1", "--nodes", "1")
     lock = json.loads((podling.root / "run" / "forkserver.lock").read_text())
