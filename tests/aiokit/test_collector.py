@@ -1,11 +1,12 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from podling.aiokit.collector import CollectorConfig, ScheduledCollector
+from tests.waiting import until
 
 
 class Processor:
@@ -52,15 +53,6 @@ async def collector(
 def passes(registry: CollectorRegistry, generation: int) -> float:
     labels = {"generation": str(generation)}
     return registry.get_sample_value("podling_gc_pause_seconds_count", labels) or 0.0
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - a condition of any kind
-                await asyncio.sleep(0.001)
-    except TimeoutError:
-        raise AssertionError(f"never happened: {what}") from None
 
 
 @pytest.mark.usefixtures("collector")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from podling.aiokit.tasks import TaskSet
 from podling.kube.http_transport import HttpTransport, HttpTransportConfig
 from podling.kube.transport import HttpRequest, TransportError
 from tests.kube.authority import Authority
+from tests.waiting import until
 
 CONFIG = HttpTransportConfig(connect_timeout=0.3, probe_interval=0.1, probe_timeout=0.2)
 GET = HttpRequest("GET", "/echo")
@@ -109,15 +110,6 @@ async def ask(transport: HttpTransport, request: HttpRequest = GET, timeout: flo
     response = await transport.request(request, timeout=timeout)
     assert response.status == 200
     return response.body.decode()
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"never happened: {what}") from None
 
 
 async def test_it_carries_method_query_and_body_and_keeps_its_connection() -> None:

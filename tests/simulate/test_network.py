@@ -5,7 +5,7 @@ import pytest
 
 from podling.simulate.network import Delay, MemoryNetwork, MemoryTransport
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
-from tests.controlplane.replica.group import until
+from tests.waiting import until
 
 
 @pytest.fixture(params=[Delay(), Delay(0.0, 0.005)], ids=["at once", "delayed"])

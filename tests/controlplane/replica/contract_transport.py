@@ -14,7 +14,7 @@ from podling.controlplane.raft.messages import (
 )
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.replica.transport import SnapshotRefused, Transport
-from tests.controlplane.replica.group import until
+from tests.waiting import until
 
 
 @dataclass

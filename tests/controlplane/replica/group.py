@@ -1,6 +1,5 @@
 """Three replicas in one process, over a network in memory or over gRPC with mutual TLS."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from podling.controlplane.replica.transport import Transport
 from podling.controlplane.wal.disk import Disk, OsDisk
 from podling.simulate.network import MemoryNetwork
 from tests.controlplane.replica.ledger import Ledger
+from tests.waiting import until
 
 #: Makes the transport of a replica with this configuration.
 MakeTransport = Callable[[ReplicaConfig], Transport]
@@ -98,18 +98,6 @@ class Group:
 
     def describe(self) -> str:
         return "\n".join(str(replica.status()) for replica in self.replicas.values())
-
-
-async def until(
-    condition: Callable[[], bool], what: str, describe: Callable[[], str] = str, seconds: float = 10
-) -> None:
-    """Wait for a condition, or fail saying what was waited for."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - a condition of any kind
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        raise AssertionError(f"not within {seconds} s: {what}\n{describe()}") from None
 
 
 @asynccontextmanager

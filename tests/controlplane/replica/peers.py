@@ -1,7 +1,6 @@
 """Certificates and addresses of replicas that meet over gRPC on loopback."""
 
 import random
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,7 @@ from podling.controlplane.replica.config import Member, ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.launcher.certificates import Authority, Subject
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.ports import free_ports
 
 
 @dataclass
@@ -40,8 +33,8 @@ class Peers:
             return PeerTls.from_files(folder / "ca.crt", *files)
 
         members = {
-            number: Member(f"replica-{number}", f"127.0.0.1:{free_port()}")
-            for number in range(1, size + 1)
+            number: Member(f"replica-{number}", f"127.0.0.1:{port}")
+            for number, port in enumerate(free_ports(size), start=1)
         }
         return cls(members, issue)
 

@@ -6,7 +6,8 @@ import pytest
 
 from podling.controlplane.replica.errors import ReplicaError
 from podling.controlplane.wal.disk import File, OsDisk
-from tests.controlplane.replica.group import memory_group, until
+from tests.controlplane.replica.group import memory_group
+from tests.waiting import until
 
 
 class FailingFile:

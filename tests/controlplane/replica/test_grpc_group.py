@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.replica.group import Group, until
+from tests.controlplane.replica.group import Group
 from tests.controlplane.replica.peers import Peers
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from podling.controlplane.replica.grpc_transport import GrpcTransport
 from podling.controlplane.replica.transport import TransportError
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
-from tests.controlplane.replica.group import until
 from tests.controlplane.replica.peers import Peers
+from tests.waiting import until
 
 
 @pytest.fixture

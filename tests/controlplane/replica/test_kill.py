@@ -4,8 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.controlplane.replica.group import Group, until
+from tests.controlplane.replica.group import Group
 from tests.controlplane.replica.peers import Peers
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,7 +17,8 @@ from podling.controlplane.replica.errors import (
 )
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.errors import DataDirectoryError
-from tests.controlplane.replica.group import Group, memory_group, until
+from tests.controlplane.replica.group import Group, memory_group
+from tests.waiting import until
 
 
 @pytest.fixture

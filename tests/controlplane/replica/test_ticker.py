@@ -1,7 +1,7 @@
 import asyncio
 
 from podling.controlplane.replica.ticker import Ticker
-from tests.controlplane.replica.group import until
+from tests.waiting import until
 
 INTERVAL = 0.01
 

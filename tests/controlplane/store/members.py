@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from podling.controlplane.store.grpc_listener import (
 )
 from podling.controlplane.store.rpc_cluster import MemberInfo
 from podling.controlplane.wal.disk import OsDisk
+from tests.ports import free_ports
 
 PATIENCE = 15.0
 """Seconds until something that never comes is a failure."""
@@ -123,13 +123,3 @@ class Members:
             snapshot_count=200,
             catch_up_entries=50,
         )
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -7,7 +7,6 @@ sees. Skipped where no etcd is installed (Debian: apt install etcd-server).
 import asyncio
 import random
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from podling.controlplane.store import commands, messages, ranges, request_check
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.state_machine import StoreStateMachine
+from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")
 KEYS = [b"a", b"b", b"bb", b"c", b"d"]
@@ -31,15 +31,9 @@ REQUESTS = 600
 pytestmark = pytest.mark.skipif(ETCD is None, reason="no etcd in PATH (apt install etcd-server)")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 async def etcd(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
-    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
     with (tmp_path / "etcd.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 - spawning takes a millisecond
             [

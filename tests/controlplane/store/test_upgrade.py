@@ -1,8 +1,5 @@
 """Members are upgraded one at a time, and newer commands wait until the last one is."""
 
-import asyncio
-from collections.abc import Callable
-
 import pytest
 
 from podling.controlplane.store import commands, errors
@@ -10,7 +7,8 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd_server import StoreServer
 from podling.controlplane.store.state_machine import StoreStateMachine
-from tests.controlplane.store.members import PATIENCE, Members
+from tests.controlplane.store.members import Members
+from tests.waiting import until
 
 TOMORROW = commands.VERSION + 1
 
@@ -22,15 +20,6 @@ def program(version: int) -> StoreConfig:
 
 def machine(version: int = commands.VERSION) -> StoreStateMachine:
     return StoreStateMachine(lambda: 0.0, max_pending_bytes=1000, command_version=version)
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110 - a condition of any kind
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"never happened: {what}") from None
 
 
 def versions(members: Members) -> set[int]:

@@ -1,12 +1,10 @@
 """A launcher in a process of its own, as a cluster runs it, and its client."""
 
-import asyncio
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from podling.aiokit.tasks import TaskSet
@@ -14,6 +12,7 @@ from podling.node.runtime.cri.launcher_client import LauncherClient
 from podling.node.runtime.launcher import process_table
 from podling.node.runtime.launcher.leftovers import kill_leftovers
 from podling.node.runtime.launcher.protocol import ProcessRecord, ProcessSpec
+from tests.waiting import until
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -107,15 +106,6 @@ class Watcher:
 def spec(*argv: str, **values: object) -> ProcessSpec:
     fields: dict[str, object] = {"env": {"PATH": PATH}, "cwd": "/", **values}
     return ProcessSpec(argv=argv, **fields)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], object], what: str, seconds: float = 8.0) -> None:
-    """Wait for `condition`; fails naming `what` when it does not come."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"waited {seconds} s in vain for {what}"
-        await asyncio.sleep(0.005)
 
 
 def alive(pid: int) -> bool:

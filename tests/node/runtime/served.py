@@ -13,7 +13,8 @@ from podling.node.cripb import api_pb2 as cri
 from podling.node.cripb import api_pb2_grpc
 from podling.node.runtime.cri.pod_network import LoopbackNetwork
 from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
-from tests.node.runtime.launched import PATH, LauncherProcess, until
+from tests.node.runtime.launched import PATH, LauncherProcess
+from tests.waiting import until
 
 CIDR = "127.77.65.0/24"
 

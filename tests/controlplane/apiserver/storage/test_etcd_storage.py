@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -13,15 +12,9 @@ from podling.controlplane.apiserver.storage.etcd_storage import EtcdConfig, Etcd
 from podling.controlplane.apiserver.storage.interface import Unavailable
 from tests.contract.storage import PATIENCE, StorageContract
 from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_api
+from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +22,7 @@ def endpoint() -> Iterator[str]:
     """An etcd of its own for the tests of this file."""
     if ETCD is None:
         pytest.skip("no etcd on this machine (apt install etcd-server)")
-    client, peer = free_port(), free_port()
+    client, peer = free_ports(2)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [
@@ -76,7 +69,8 @@ class TestEtcdStorage(StorageContract):
 
 
 async def test_a_store_that_is_not_there_is_unavailable() -> None:
-    storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{free_port()}"], timeout=2.0))
+    [port] = free_ports(1)
+    storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{port}"], timeout=2.0))
     await storage.start()
     try:
         with pytest.raises(Unavailable):

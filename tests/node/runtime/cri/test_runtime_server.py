@@ -15,8 +15,9 @@ import pytest
 
 from podling.node.cripb import api_pb2 as cri
 from podling.node.runtime.launcher.process_files import StateError
-from tests.node.runtime.launched import LauncherProcess, alive, until
+from tests.node.runtime.launched import LauncherProcess, alive
 from tests.node.runtime.served import Node
+from tests.waiting import until
 
 
 async def refused(call: Awaitable[Any], code: grpc.StatusCode, text: str) -> None:

@@ -18,10 +18,11 @@ from tests.node.runtime.launched import (
     marked,
     read_pid,
     spec,
-    until,
 )
+from tests.waiting import until
 
 BESIDE = {"PATH": PATH}
+FOREVER = "while true; do sleep 0.01; done"
 
 
 @pytest.mark.parametrize(
@@ -81,16 +82,26 @@ print(sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:3], os.listdir("/pr
     assert lines[2] == "[0, 1, 2] []"
 
 
-async def test_a_signal_that_is_handled_ends_it_with_its_own_code(watcher: Watcher) -> None:
-    await watcher.client.start_process(
-        "c1", spec("sh", "-c", "trap 'exit 3' TERM; while true; do sleep 0.01; done")
-    )
+async def start_with_trap(watcher: Watcher, folder: Path, trap: str, then: str) -> None:
+    """Start a shell as c1, and wait until it has set its trap."""
+    ready = folder / "ready"
+    script = f"{trap}; touch {ready}; {then}"
+    await watcher.client.start_process("c1", spec("sh", "-c", script))
+    await until(ready.exists, "the trap is set")
+
+
+async def test_a_signal_that_is_handled_ends_it_with_its_own_code(
+    watcher: Watcher, folder: Path
+) -> None:
+    await start_with_trap(watcher, folder, "trap 'exit 3' TERM", FOREVER)
     record = await watcher.client.stop_process("c1", signal.SIGTERM, 5)
     assert (record.exit_code, record.signal) == (3, 0)
 
 
-async def test_what_ignores_the_signal_is_killed_after_the_grace(watcher: Watcher) -> None:
-    await watcher.client.start_process("c1", spec("sh", "-c", "trap '' TERM; sleep 60 & wait; :"))
+async def test_what_ignores_the_signal_is_killed_after_the_grace(
+    watcher: Watcher, folder: Path
+) -> None:
+    await start_with_trap(watcher, folder, "trap '' TERM", "sleep 60 & wait; :")
     loop = asyncio.get_running_loop()
     before = loop.time()
     long = watcher.tasks.spawn(watcher.client.stop_process("c1", signal.SIGTERM, 60), name="long")
@@ -300,8 +311,8 @@ async def test_a_recycled_process_id_is_never_hit(
 async def test_a_stopped_launcher_lets_its_containers_finish(
     launcher: LauncherProcess, watcher: Watcher, folder: Path
 ) -> None:
-    script = f"trap 'echo bye > {folder}/bye; exit 0' TERM; while true; do sleep 0.01; done"
-    await watcher.client.start_process("c1", spec("sh", "-c", script))
+    trap = f"trap 'echo bye > {folder}/bye; exit 0' TERM"
+    await start_with_trap(watcher, folder, trap, FOREVER)
     assert launcher.end(signal.SIGTERM) == 0
     assert (folder / "bye").read_text() == "bye\n"
     record = json.loads((launcher.state_dir / "processes" / "c1.json").read_text())["process"]
