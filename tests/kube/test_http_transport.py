@@ -282,3 +282,17 @@ async def test_client_certificates_identify_and_strange_authorities_are_refused(
         async with talking(server, tls=ssl.create_default_context()) as transport:
             with pytest.raises(TransportError, match="certificate verify failed"):
                 await transport.request(GET, timeout=5)
+
+
+async def test_servers_that_have_never_answered_are_told_of_once_and_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving("a") as a, serving("b") as b:
+        gone = (a.url, b.url)
+    async with talking(*gone) as transport:
+        for _ in range(3):
+            with pytest.raises(TransportError):
+                await transport.request(GET, timeout=5)
+    told = [each for each in caplog.records if "leaving API server" in each.getMessage()]
+    assert [each.levelname for each in told] == ["INFO", "INFO"]
