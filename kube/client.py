@@ -30,6 +30,9 @@ JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 
+ANY_VERSION: Final = "0"
+"""As a resourceVersion of a read: the server need not ask the others for newer ones."""
+
 PAGE: Final = 500
 """Objects per page of a list, as client-go asks for."""
 
@@ -54,8 +57,12 @@ class Client:
         self._user_agent = user_agent
         self._timeout = request_timeout
 
-    async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
-        return await self._call("GET", kind.path(namespace, name))
+    async def get(
+        self, kind: Kind, name: str, namespace: str = "", *, resource_version: str = ""
+    ) -> Object:
+        """The newest state; with ANY_VERSION one that the server has at hand, perhaps older."""
+        query = _present(resourceVersion=resource_version)
+        return await self._call("GET", kind.path(namespace, name), query)
 
     async def list(
         self,

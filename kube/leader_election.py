@@ -19,7 +19,7 @@ from typing import Final
 from podling.aiokit.clock import WallClock
 from podling.aiokit.tasks import TaskSet
 from podling.kube import kinds, lease_record
-from podling.kube.client import Client
+from podling.kube.client import ANY_VERSION, Client
 from podling.kube.errors import ApiError, NotFound
 from podling.kube.lease_record import Observed
 from podling.kube.meta import Object
@@ -181,7 +181,8 @@ class LeaderElector:
         config = self._config
         loop = asyncio.get_running_loop()
         if not self.is_leader:
-            self._observed.see(await self._read(), loop.time())
+            # To wait for one's turn an older state will do; a write that builds on one conflicts.
+            self._observed.see(await self._read(ANY_VERSION), loop.time())
         if not self._observed.may_take(config.identity, loop.time()):
             return False
         lease = self._observed.lease or lease_record.new_lease(config.namespace, config.lease_name)
@@ -196,10 +197,13 @@ class LeaderElector:
             raise
         return True
 
-    async def _read(self) -> Object | None:
+    async def _read(self, resource_version: str = "") -> Object | None:
         try:
             return await self._client.get(
-                kinds.LEASE, self._config.lease_name, self._config.namespace
+                kinds.LEASE,
+                self._config.lease_name,
+                self._config.namespace,
+                resource_version=resource_version,
             )
         except NotFound:
             return None
