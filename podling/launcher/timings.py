@@ -27,6 +27,8 @@ class Timings:
     """--node-monitor-grace-period: after how much silence a node counts as gone."""
     default_toleration: float
     """--default-not-ready-toleration-seconds, and the same for unreachable nodes."""
+    node_request_timeout: float
+    """How long a node waits for an API server's answer before it tries the next one."""
     restart_backoff: float
     """First delay before a crashed container is started again; doubles up to five minutes."""
 
@@ -41,6 +43,7 @@ PROFILES = {
         node_lease_renew_interval=1.0,
         node_monitor_grace_period=4.0,
         default_toleration=5.0,
+        node_request_timeout=5.0,
         restart_backoff=1.0,
     ),
     "upstream": Timings(
@@ -52,6 +55,7 @@ PROFILES = {
         node_lease_renew_interval=10.0,
         node_monitor_grace_period=50.0,
         default_toleration=300.0,
+        node_request_timeout=30.0,
         restart_backoff=10.0,
     ),
 }

@@ -14,7 +14,14 @@ def client_context(layout: Layout, identity: str) -> ssl.SSLContext:
     return context
 
 
-def replicas_transport(layout: Layout, cluster: Cluster, identity: str) -> HttpTransport:
-    """To whichever replica answers, each at its own address."""
+def replicas_transport(
+    layout: Layout, cluster: Cluster, identity: str, first: int = 0
+) -> HttpTransport:
+    """To whichever replica answers, each at its own address.
+
+    Numbered clients (`first`) begin at different replicas, so that each has its share of them.
+    """
     endpoints = [f"https://{r.address}:{r.api_port}" for r in cluster.replicas]
-    return HttpTransport(endpoints, client_context(layout, identity))
+    start = first % len(endpoints)
+    rotated = [*endpoints[start:], *endpoints[:start]]
+    return HttpTransport(rotated, client_context(layout, identity))
