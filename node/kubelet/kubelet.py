@@ -90,6 +90,8 @@ class KubeletConfig:
     """Between two reports in which nothing changed."""
     crash_loop: DelayRange = DelayRange()  # noqa: RUF009 - frozen
     relist_interval: float = 300.0
+    runtime_check_interval: float = 5.0
+    """Between two questions to the runtime whether it still works."""
 
 
 class Kubelet:
@@ -202,10 +204,30 @@ class Kubelet:
         await self._bring_network_up()
         await self._services.wait_synced()
         await self._pods.start()
+        self._is_ready()
+        self.ready.set()
+        await self._follow_runtime()
+
+    async def _follow_runtime(self) -> None:
+        """A node whose runtime fails is not Ready, so that its pods are replaced elsewhere."""
+        while True:
+            await asyncio.sleep(self._config.runtime_check_interval)
+            try:
+                conditions = await self._runtime.conditions()
+                works = conditions.ready and conditions.network_ready
+                trouble = "" if works else conditions.message or "it is not ready"
+            except RuntimeCallError as error:
+                trouble = str(error)
+            message = f"the container runtime does not work: {trouble}" if trouble else ""
+            if trouble and self._readiness.message != message:
+                self._not_ready(message)
+            elif not trouble and self._readiness is not READY:
+                self._is_ready()
+
+    def _is_ready(self) -> None:
+        log.info("node %s is ready", self._config.node_name)
         self._readiness = READY
         self._node.changed()
-        log.info("node %s is ready", self._config.node_name)
-        self.ready.set()
 
     async def _bring_network_up(self) -> None:
         backoff = Backoff(first=0.1, cap=5.0, dice=self._dice)

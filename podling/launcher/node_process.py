@@ -123,5 +123,6 @@ def _kubelet_config(layout: Layout, cluster: Cluster, node: NodeEntry) -> Kubele
         cluster_dns_port=node.dns_port,
         lease_duration=LEASE_RENEWALS * timings.node_lease_renew_interval,
         lease_renew_interval=timings.node_lease_renew_interval,
+        runtime_check_interval=timings.node_lease_renew_interval,
         crash_loop=DelayRange(timings.restart_backoff, RESTART_BACKOFF_CAP),
     )

@@ -75,6 +75,8 @@ class MemoryRuntime(api_pb2_grpc.RuntimeServiceServicer, api_pb2_grpc.ImageServi
         self.stubborn: set[str] = set()
         """Names of containers that ignore SIGTERM."""
         self.capabilities = "{}"
+        self.trouble = ""
+        """Why it does not work; empty if it does."""
         self.pod_cidr = ""
         """What UpdateRuntimeConfig said last."""
         self.execute: Callable[[str, list[str]], tuple[int, str]] = lambda name, command: (0, "")
@@ -160,8 +162,10 @@ class MemoryRuntime(api_pb2_grpc.RuntimeServiceServicer, api_pb2_grpc.ImageServi
     async def Status(self, request: cri.StatusRequest, context: Context) -> cri.StatusResponse:
         await self._called("Status", context)
         conditions = [
-            cri.RuntimeCondition(type=kind, status=True)
-            for kind in ("RuntimeReady", "NetworkReady")
+            cri.RuntimeCondition(
+                type="RuntimeReady", status=not self.trouble, message=self.trouble
+            ),
+            cri.RuntimeCondition(type="NetworkReady", status=True),
         ]
         return cri.StatusResponse(
             status=cri.RuntimeStatus(conditions=conditions),

@@ -53,7 +53,8 @@ class NodeLease:
                     async with asyncio.timeout(self._duration):
                         self._lease = await self._renew(node_uid)
             except (ApiError, TransportError, TimeoutError) as error:
-                log.warning("cannot renew the lease of node %s: %s", self._node_name, error)
+                why = str(error) or "no API server answered in time"
+                log.warning("cannot renew the lease of node %s: %s", self._node_name, why)
                 self._lease = None
             # Beats that were missed are not made up for.
             due = max(due + self._interval, loop.time())

@@ -101,7 +101,7 @@ class ContainerCalls:
             own_mounts=self._launcher.capabilities.get("mount_namespace", "none") != "none",
         )
         if self._launcher.trouble:
-            raise CriError("unavailable", f"the node's launcher is away: {self._launcher.trouble}")
+            raise CriError("unavailable", self._launcher.trouble)
         settled = self._starting[record.id] = asyncio.Event()
         try:
             # On disk before the launcher hears of it: a start cut short is not taken for none.

@@ -96,7 +96,7 @@ class LauncherClient:
     async def _call(self, do: str, **values: Any) -> dict[str, Any]:
         writer = self._writer
         if writer is None:
-            raise LauncherGone(f"the node's launcher cannot be reached: {self.trouble}")
+            raise LauncherGone(self.trouble)
         self._calls += 1
         number = self._calls
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -119,7 +119,10 @@ class LauncherClient:
             try:
                 await self._connection()
             except (OSError, asyncio.IncompleteReadError) as error:
-                self.trouble = str(error) or type(error).__name__
+                self.trouble = (
+                    f"the node's launcher, which owns its pods, does not answer ({error}): "
+                    "start it again"
+                )
             except ProtocolError as error:
                 self.trouble = str(error)
                 log.error("the launcher at %s: %s", self._path, error)

@@ -7,7 +7,7 @@ import grpc
 
 from podling.kube import kinds
 from tests.node.kubelet.builders import container_spec, pod
-from tests.node.kubelet.node_harness import Node, condition, phase_is, state_of
+from tests.node.kubelet.node_harness import NODE, Node, condition, phase_is, state_of
 
 
 async def test_a_bound_pod_runs_and_is_reported(ready_node: Node) -> None:
@@ -305,6 +305,26 @@ async def test_a_sidecar_starts_first_and_ends_last(ready_node: Node) -> None:
     ready_node.runtime.exit("web", "app", 0)
     await ready_node.until_pod(phase_is("Succeeded"), "the pod to succeed")
     await ready_node.until(lambda: not ready_node.runtime.running("web"), "the sidecar to end")
+
+
+async def test_a_node_whose_runtime_fails_is_not_ready_until_it_works_again(
+    idle_node: Node,
+) -> None:
+    node = idle_node
+    node.changes = {"runtime_check_interval": 0.01}
+    await node.ready()
+
+    async def ready_is(status: str) -> str:
+        found = (await node.client.get(kinds.NODE, NODE))["status"]["conditions"]
+        (entry,) = (entry for entry in found if entry["type"] == "Ready")
+        return str(entry["message"]) if entry["status"] == status else ""
+
+    await node.until(lambda: ready_is("True"), "the node to be Ready")
+    node.runtime.trouble = "its engine is out"
+    said = await node.until(lambda: ready_is("False"), "the node to say that its runtime fails")
+    assert "its engine is out" in said
+    node.runtime.trouble = ""
+    await node.until(lambda: ready_is("True"), "the node to be Ready again")
 
 
 async def test_a_node_that_cannot_mount_says_how_names_are_found(ready_node: Node) -> None:
