@@ -1,1 +1,4 @@
-"""What makes services reachable from a node: `services` balances connections, `dns` names them."""
+"""What makes services reachable from a node: `services` balances connections, `dns` names them.
+
+The two never import each other; both follow Services and EndpointSlices through `podling.kube`.
+"""

@@ -1,4 +1,4 @@
-"""OpenAPI v3: an index of group versions, and a document for each; v2: that there is none. Pure.
+"""OpenAPI v3: an index of group versions, and a document for each; v2: one without types. Pure.
 
     /openapi/v3                       {"paths": {"api/v1": {"serverRelativeURL": ...?hash=...}}}
     /openapi/v3/api/v1                the legacy group

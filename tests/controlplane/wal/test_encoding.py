@@ -31,7 +31,7 @@ def test_snapshot_names_come_back(snapshot: SnapshotMeta) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_other_bytes_are_read_or_refused_as_an_unknown_format(data: bytes) -> None:
     for decode in (encoding.decode_entries, encoding.decode_snapshot):
         with contextlib.suppress(UnknownFormat):
             decode(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
 from podling.aiokit.clock import system_wall_clock
@@ -60,9 +61,23 @@ def test_keys_can_be_read_by_their_owner_only(layout: Layout) -> None:
     assert set(modes.values()) == {0o600}, modes
 
 
-def test_certificates_hold_under_their_authority(layout: Layout) -> None:
+def certificate(layout: Layout, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(layout.certificate(name).read_bytes())
+
+
+@pytest.mark.parametrize("name", ["admin", "replica-1", "node-1"])
+def test_certificates_hold_under_their_own_authority_only(
+    layout: Layout, tmp_path: Path, name: str
+) -> None:
     context = ssl.create_default_context(cafile=layout.certificate("ca"))
-    context.load_cert_chain(layout.certificate("replica-1"), layout.key("replica-1"))
+    context.load_cert_chain(layout.certificate(name), layout.key(name))
+    certificate(layout, name).verify_directly_issued_by(certificate(layout, "ca"))
+
+    other = Layout.at(tmp_path / "other")
+    other.create()
+    ensure(other)
+    with pytest.raises(InvalidSignature):
+        certificate(layout, name).verify_directly_issued_by(certificate(other, "ca"))
 
 
 def test_what_is_there_is_kept_and_what_is_missing_comes_back(layout: Layout) -> None:
