@@ -70,6 +70,9 @@ class ApiCoreConfig:
     --default-not-ready-toleration-seconds and its sibling)."""
     event_ttl_seconds: int = 3600
     """How long Events are kept (--event-ttl)."""
+    bootstrap_seconds: float = 10.0
+    """Between two looks whether the system's own objects are there (upstream: 10 s for the Service
+    `kubernetes`, 60 s for the namespaces)."""
     compaction_seconds: float = 300.0
     """How much history is kept for lists and watches that go on; 0: all of it
     (--etcd-compaction-interval)."""
@@ -118,7 +121,11 @@ class ApiCore:
         self.metrics = ApiMetrics(world.metrics)
         self.face = self._face()
         self._bootstrap = Bootstrap(
-            self.registry, self._range.kubernetes, config.endpoints, self._backoff()
+            self.registry,
+            self._range.kubernetes,
+            config.endpoints,
+            self._backoff(),
+            interval=config.bootstrap_seconds,
         )
 
     async def start(self) -> None:

@@ -1,7 +1,8 @@
 """What every cluster has before anybody asks: system namespaces, and the API server's own Service.
 
-Every server makes what is missing, as soon as the store takes writes, and keeps the addresses of
-the Service `kubernetes` true. Source: kube-apiserver's controlplane package.
+Every server makes what is missing, as soon as the store takes writes, looks again now and then,
+because people delete things, and keeps the addresses of the Service `kubernetes` true. Source:
+kube-apiserver's controlplane package.
 """
 
 import asyncio
@@ -47,24 +48,35 @@ class Bootstrap:
         service_address: str,
         endpoints: Iterable[Endpoint],
         backoff: Backoff,
+        *,
+        interval: float,
     ) -> None:
+        """`interval`: seconds between two looks."""
         self._registry = registry
         self._service_address = service_address
         self._endpoints = tuple(endpoints)
         self._backoff = backoff
+        self._interval = interval
         self.done = asyncio.Event()
 
     async def run(self) -> None:
-        """Try until everything is there."""
+        """Make what is missing, for ever; `done` is set when everything is there at first."""
+        while True:
+            await self._try()
+            self.done.set()
+            await asyncio.sleep(self._interval)
+
+    async def _try(self) -> None:
         complaint = ""
-        while not self.done.is_set():
+        while True:
             try:
                 await self.ensure()
-                self.done.set()
+                self._backoff.reset()
+                return
             except (ApiError, StorageError) as error:
                 if str(error) != complaint:
                     complaint = str(error)
-                    log.info("the first objects cannot be made yet: %s", complaint)
+                    log.info("the system's own objects cannot be made yet: %s", complaint)
                 await asyncio.sleep(self._backoff.next())
 
     async def ensure(self) -> None:
@@ -91,16 +103,16 @@ class Bootstrap:
 
     async def _apply(self, kind: Kind, namespace: str, obj: Object) -> None:
         """Create it, or make what exists carry the same endpoints."""
-        name = obj["metadata"]["name"]
+        if await self._create(kind, namespace, obj):
+            return
         wanted = {field: obj[field] for field in ("endpoints", "ports")}
-        if not await self._create(kind, namespace, obj):
-            await self._registry.update(
-                kind,
-                namespace,
-                name,
-                lambda old: {**old, **wanted},
-                self._registry.call(USER),
-            )
+        await self._registry.update(
+            kind,
+            namespace,
+            obj["metadata"]["name"],
+            lambda old: {**old, **wanted},
+            self._registry.call(USER),
+        )
 
     def _by_port(self) -> dict[int, list[str]]:
         """A slice has one list of ports for all its addresses."""

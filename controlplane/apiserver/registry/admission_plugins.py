@@ -12,7 +12,8 @@ from podling.kube import errors, meta
 from podling.kube.kinds import NAMESPACE, POD
 from podling.kube.meta import Object
 
-IMMORTAL_NAMESPACES = frozenset({"default", "kube-system", "kube-public"})
+IMMORTAL_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+"""Upstream lets the last one go; here nodes would be given up before it is made again."""
 DEFAULT_SERVICE_ACCOUNT = "default"
 NOT_READY_TAINT = "node.kubernetes.io/not-ready"
 UNREACHABLE_TAINT = "node.kubernetes.io/unreachable"
