@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from podling.cli.options import directory
+from podling.launcher import process_lock
 from podling.launcher.layout import Layout
 
 
@@ -29,5 +30,8 @@ def kubectl(layout: Layout, arguments: tuple[str, ...]) -> None:
         raise click.ClickException("no kubectl here; install it with: pip install podling[kubectl]")
     if not layout.kubeconfig.exists():
         raise click.ClickException(f"no cluster in {layout.root}; make one with: podling up")
+    locks = (layout.root / "run").glob("replica-*.lock")
+    if all(process_lock.holder(lock) is None for lock in locks):
+        raise click.ClickException(f"the cluster in {layout.root} is down; start it: podling up")
     environment = os.environ | {"KUBECONFIG": str(layout.kubeconfig)}
     os.execve(program, ["kubectl", *arguments], environment)

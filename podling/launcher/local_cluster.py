@@ -261,9 +261,10 @@ class LocalCluster:
             except ProbeError as error:
                 waiting_for = str(error)
                 return False
-            missing = {node.name for node in cluster.nodes} - ready_nodes(nodes)
-            waiting_for = f"{', '.join(sorted(missing))} to be Ready"
-            return not missing
+            unready = unready_nodes(nodes, [node.name for node in cluster.nodes])
+            self._register_again([n for n, why in unready.items() if not why], started)
+            waiting_for = ", ".join(f"{n} to be Ready ({why})" for n, why in unready.items())
+            return not unready
 
         self._say("waiting until all is Ready")
         logs = self.layout.log("*")
@@ -271,6 +272,13 @@ class LocalCluster:
             wait_for(ready, timeout, lambda: f"{waiting_for}; the logs are {logs}")
         except WaitedInVain as error:
             raise ClusterError(str(error)) from None
+
+    def _register_again(self, deleted: Sequence[str], started: dict[str, Started]) -> None:
+        """An agent registers its node when it starts; the pods are its launcher's and go on."""
+        for name in deleted:
+            if name not in started:
+                self._say(f"{name} was deleted from the cluster: its agent registers it again")
+                self._stop([name])
 
     def _check_alive(self, started: Mapping[str, Started]) -> None:
         for name, process in started.items():
@@ -331,10 +339,18 @@ def fork_server_command(layout: Layout, inherited: Sequence[int]) -> list[str]:
     return [sys.executable, "-I", "-m", module, str(layout.root), *map(str, inherited)]
 
 
-def ready_nodes(node_list: Any) -> set[str]:
-    """The names of the nodes in a NodeList whose Ready condition is True."""
+def unready_nodes(node_list: Any, wanted: Sequence[str]) -> dict[str, str]:
+    """Those of the `wanted` names that are not Ready in a NodeList, and why: "" if not there."""
+    nodes = {meta.name(node): node for node in node_list["items"]}
     return {
-        meta.name(node)
-        for node in node_list["items"]
-        if conditions.status_of(node, "Ready") == conditions.TRUE
+        name: _complaint(nodes[name]) if name in nodes else ""
+        for name in wanted
+        if name not in nodes or conditions.status_of(nodes[name], "Ready") != conditions.TRUE
     }
+
+
+def _complaint(node: Any) -> str:
+    for condition in node.get("status", {}).get("conditions", ()):
+        if condition["type"] == "Ready" and condition.get("message"):
+            return str(condition["message"])
+    return "it has not said why"
