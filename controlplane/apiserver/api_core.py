@@ -43,13 +43,13 @@ from podling.controlplane.apiserver.service_claims.service_addresses import (
 from podling.controlplane.apiserver.service_claims.service_node_ports import ServiceNodePorts
 from podling.controlplane.apiserver.storage.compactor import Compactor
 from podling.controlplane.apiserver.storage.event_leases import EventLeases
-from podling.controlplane.apiserver.storage.interface import Storage
+from podling.controlplane.apiserver.storage.interface import KeyValue, Storage
 from podling.controlplane.apiserver.strategies import StrategyConfig, build_strategies
 from podling.controlplane.apiserver.watch_cache.object_lists import ObjectLists
 from podling.controlplane.apiserver.watch_cache.watch_cache import WatchCache, WatchCacheConfig
 from podling.controlplane.apiserver.watch_cache.watch_streams import WatchStreams
 from podling.kube import kinds
-from podling.kube.kinds import POD, SERVICE
+from podling.kube.kinds import EVENT, POD, SERVICE, Kind
 
 RETRY_FIRST, RETRY_CAP = 0.01, 0.2
 """Seconds between attempts to read the store, or to make the first objects."""
@@ -189,11 +189,18 @@ class ApiCore:
                 admission=AdmissionChain(plugins),
                 hooks={SERVICE: self._service_hooks()},
                 lease_for=EventLeases(storage, config.event_ttl_seconds),
+                remembered=self._remembered,
                 clock=world.clock,
                 ids=world.ids,
                 dice=world.dice,
             )
         )
+
+    def _remembered(self, kind: Kind, namespace: str, name: str) -> KeyValue | None:
+        if kind == EVENT or not self.cache.loaded.is_set():  # the cache knows no event's lease
+            return None
+        entry = self.cache.of(kind).get(kind.storage_key(namespace, name))
+        return None if entry is None else entry.key_value()
 
     def _service_hooks(self) -> Hooks:
         addresses = ServiceAddresses(self._claims, self._range, self._world.dice)

@@ -52,6 +52,10 @@ class Encoded:
             self.value[rest:],
         )
 
+    def key_value(self) -> KeyValue:
+        """As if read from the store, but without creation, count of writes and lease."""
+        return KeyValue(self.key, self.value, 0, self.revision, 0, 0)
+
     def decode(self) -> Object:
         """A fresh copy that belongs to the caller."""
         decoded: Object = orjson.loads(self.value)
