@@ -266,6 +266,7 @@ class LocalCluster:
             waiting_for = ", ".join(f"{n} to be Ready ({why})" for n, why in unready.items())
             return not unready
 
+        self._start_missing(cluster, started)
         self._say("waiting until all is Ready")
         logs = self.layout.log("*")
         try:
