@@ -1,12 +1,14 @@
 """Whole clusters of real processes, made by Podling's own pytest plugin."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from podling.launcher.images import ImageTable
 from podling.testing.cluster import TestCluster
+from tests.e2e.shell import Shell
 from tests.e2e.waiting import eventually, fetch
 
 GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
@@ -41,3 +43,12 @@ def guestbook(podling_cluster: TestCluster) -> str:
     url = service_url(podling_cluster, "default", "frontend")
     eventually(lambda: "Guestbook" in fetch(url), 10, lambda: f"{url} to show the page")
     return url
+
+
+@pytest.fixture
+def podling(tmp_path: Path) -> Iterator[Shell]:
+    """A folder for a cluster, which the test makes; nothing of it may be left afterwards."""
+    shell = Shell(tmp_path / "c")
+    yield shell
+    shell("down", "--purge")
+    assert not shell.root.exists()

@@ -6,64 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from podling.launcher import cluster_file
+from tests.e2e.shell import Shell
 from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-PODLING = Path(sys.executable).with_name("podling")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "grpc_client.py"
-
-
-class Shell:
-    """Runs `podling --dir D ...`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def __call__(self, *arguments: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            [PODLING, "--dir", self.root, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-            env=os.environ | {"KUBECACHEDIR": str(self.root.parent / "kubectl-cache")},
-        )
-        assert bool(done.returncode) == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def status(self) -> dict[str, list[dict[str, object]]]:
-        seen: dict[str, list[dict[str, object]]] = json.loads(self("status", "-o", "json"))
-        return seen
-
-    def processes(self) -> list[int]:
-        """Every process that has this cluster's folder in its title, or a pod's marker of it."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and self._belongs(entry):
-                found.append(int(entry.name))
-        return found
-
-    def _belongs(self, entry: Path) -> bool:
-        try:
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            return False
-        return str(self.root).encode() in text
-
-
-@pytest.fixture
-def podling(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path / "c")
-    yield shell
-    shell("down", "--purge")
-    assert not shell.root.exists()
 
 
 def test_a_cluster_goes_down_without_a_trace_and_comes_up_with_its_objects(podling: Shell) -> None:

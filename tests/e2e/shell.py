@@ -1,0 +1,47 @@
+"""The command line, as a user has it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PODLING = Path(sys.executable).with_name("podling")
+
+
+class Shell:
+    """Runs `podling --dir D ...`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *arguments: str, fails: bool = False) -> str:
+        done = subprocess.run(
+            [PODLING, "--dir", self.root, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env=os.environ | {"KUBECACHEDIR": str(self.root.parent / "kubectl-cache")},
+        )
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def status(self) -> dict[str, list[dict[str, object]]]:
+        seen: dict[str, list[dict[str, object]]] = json.loads(self("status", "-o", "json"))
+        return seen
+
+    def processes(self) -> list[int]:
+        """Every process that has this cluster's folder in its title, or a pod's marker of it."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and self._belongs(entry):
+                found.append(int(entry.name))
+        return found
+
+    def _belongs(self, entry: Path) -> bool:
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            return False
+        return str(self.root).encode() in text
