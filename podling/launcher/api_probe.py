@@ -7,7 +7,7 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from podling.launcher import credentials
 from podling.launcher.layout import Layout
@@ -33,21 +33,57 @@ class ApiProbe:
 
     def get(self, address: str, port: int, path: str, timeout: float) -> bytes:
         """The body of a 200 answer; raises ProbeError."""
-        connection = http.client.HTTPSConnection(address, port, timeout=timeout, context=self.tls)
+        with self.asking(timeout) as ask:
+            return ask.get(address, port, path)
+
+    def asking(self, timeout: float) -> "Asking":
+        """For several questions, each to be answered in `timeout` seconds."""
+        return Asking(self.tls, timeout)
+
+    def get_json(self, address: str, port: int, path: str, timeout: float) -> Any:
+        return json.loads(self.get(address, port, path, timeout))
+
+
+class Asking:
+    """Asks the same servers again and again, over connections that it keeps.
+
+    A TLS handshake costs either side a millisecond of CPU; of that, a cluster that is starting and
+    is asked every few milliseconds whether it has started has none to spare.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
+        self._tls = tls
+        self._timeout = timeout
+        self._connections: dict[tuple[str, int], http.client.HTTPSConnection] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for connection in self._connections.values():
+            connection.close()
+
+    def get(self, address: str, port: int, path: str) -> bytes:
+        """The body of a 200 answer; raises ProbeError."""
+        connection = self._connections.get((address, port))
+        if connection is None:
+            connection = http.client.HTTPSConnection(
+                address, port, timeout=self._timeout, context=self._tls
+            )
+            self._connections[address, port] = connection
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
+            connection.close()  # the next question opens it anew
             raise ProbeError(f"{address}:{port} does not answer: {error}") from error
-        finally:
-            connection.close()
         if response.status != http.HTTPStatus.OK:
             raise ProbeError(f"{address}:{port}{path} answers {response.status}: {_told(body)}")
         return body
 
-    def get_json(self, address: str, port: int, path: str, timeout: float) -> Any:
-        return json.loads(self.get(address, port, path, timeout))
+    def get_json(self, address: str, port: int, path: str) -> Any:
+        return json.loads(self.get(address, port, path))
 
 
 def _told(body: bytes) -> str:

@@ -135,7 +135,10 @@ class LocalCluster:
             self._say("stopping the nodes and their pods")
             self._stop(nodes)
             self._say("stopping the replicas")
-            self._stop([name for name in running if name not in (*nodes, fork_client.NAME)])
+            # One by one: what a replica leads it can give up only while most others still agree.
+            for name in running:
+                if name not in (*nodes, fork_client.NAME):
+                    self._stop([name])
             self._stop([fork_client.NAME])
             self._sweep()
             if self._fork_server is not None:
@@ -240,7 +243,6 @@ class LocalCluster:
         self._check_alive(started)
 
     def _wait_ready(self, cluster: Cluster, timeout: float) -> None:
-        probe = ApiProbe.of(self.layout)
         waiting_for = ""
         started: dict[str, Started] = {}
 
@@ -251,17 +253,16 @@ class LocalCluster:
             self._check_not_paused(cluster)
             try:
                 for replica in cluster.replicas:
-                    probe.get(replica.address, replica.api_port, "/readyz", PROBE_SECONDS)
-                nodes = probe.get_json(
-                    cluster.api_address, cluster.api_port, "/api/v1/nodes", PROBE_SECONDS
-                )
-                if cluster.established:  # a node's condition may be older than this life of it
+                    ask.get(replica.address, replica.api_port, "/readyz")
+                nodes = ask.get_json(cluster.api_address, cluster.api_port, "/api/v1/nodes")
+                unready = unready_nodes(nodes, [node.name for node in cluster.nodes])
+                if cluster.established and not unready:
+                    # A node's condition may be older than this life of it.
                     for node in cluster.nodes:
-                        probe.get(node.address, node.kubelet_port, "/healthz", PROBE_SECONDS)
+                        ask.get(node.address, node.kubelet_port, "/healthz")
             except ProbeError as error:
                 waiting_for = str(error)
                 return False
-            unready = unready_nodes(nodes, [node.name for node in cluster.nodes])
             self._register_again([n for n, why in unready.items() if not why], started)
             waiting_for = ", ".join(f"{n} to be Ready ({why})" for n, why in unready.items())
             return not unready
@@ -270,7 +271,8 @@ class LocalCluster:
         self._say("waiting until all is Ready")
         logs = self.layout.log("*")
         try:
-            wait_for(ready, timeout, lambda: f"{waiting_for}; the logs are {logs}")
+            with ApiProbe.of(self.layout).asking(PROBE_SECONDS) as ask:
+                wait_for(ready, timeout, lambda: f"{waiting_for}; the logs are {logs}")
         except WaitedInVain as error:
             raise ClusterError(str(error)) from None
 
