@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from podling.launcher import cluster_file
 from tests.e2e.shell import Shell
 
 pytestmark = pytest.mark.e2e
@@ -134,6 +136,24 @@ def test_a_deleted_node_is_registered_again_by_up(podling: Shell) -> None:
     podling("kubectl", "delete", "node", "node-1")
     assert "node-1 was deleted" in podling("up")
     podling("kubectl", "wait", "--for=condition=Ready", "node/node-1", "--timeout=20s")
+
+
+def test_a_port_of_any_part_in_use_is_named(podling: Shell) -> None:
+    podling("up", *SMALL)
+    podling("down")
+    cluster = cluster_file.load(podling.root / "cluster.yaml")
+    (replica,), (node,) = cluster.replicas, cluster.nodes
+    for address in (
+        (replica.address, replica.api_port),
+        (replica.address, replica.peer_port),
+        (node.address, node.kubelet_port),
+    ):
+        with socket.create_server(address):
+            said = podling("up", "--timeout", "4", fails=True)
+        assert f"{address[0]}:{address[1]}" in said
+        assert "in use" in said
+        assert "Traceback" not in said
+    podling("up")
 
 
 def test_any_folder_will_do_however_long_its_path(tmp_path: Path) -> None:
