@@ -14,7 +14,7 @@ class Timings:
     heartbeat_interval: float
     """etcd --heartbeat-interval."""
     election_timeout: float
-    """etcd --election-timeout; drawn from [1, 2) times this."""
+    """etcd --election-timeout; drawn from [1, 1.5) times this."""
     lease_duration: float
     """--leader-elect-lease-duration: how long others wait for a silent leader."""
     renew_deadline: float
