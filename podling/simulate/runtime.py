@@ -330,10 +330,11 @@ class MemoryRuntime(api_pb2_grpc.RuntimeServiceServicer, api_pb2_grpc.ImageServi
         self, request: cri.GetEventsRequest, context: Context
     ) -> None:
         await self._called("GetContainerEvents", context)
-        await context.send_initial_metadata(())
+        # Subscribed before it says so: nothing that happens after the metadata may be missed.
         reader: asyncio.Queue[cri.ContainerEventResponse] = asyncio.Queue(EVENTS)
         self._readers.add(reader)
         try:
+            await context.send_initial_metadata(())
             while True:
                 await context.write(await reader.get())
         finally:
