@@ -134,7 +134,7 @@ class DataDir:
         if found != self.identity:
             raise DataDirectoryError(
                 f"data directory {self.path} belongs to {found}, but this is {self.identity}; give "
-                "it the directory that is its own, or an empty one"
+                "it the directory that is its own"
             )
 
     def _write_identity(self, path: Path) -> None:

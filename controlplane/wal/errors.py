@@ -15,8 +15,8 @@ class Damaged(DataDirectoryError):
 
 
 LOG_REMEDY = (
-    "Nothing was changed. If a majority of the other members is healthy, remove this member's data "
-    "directory and start it again as a new member; otherwise restore the directory from a copy"
+    "Nothing was changed. Restore the directory from a copy of this member's own; never start the "
+    "member with an empty one, which would forget what it has acknowledged"
 )
 SNAPSHOT_REMEDY = (
     "Remove the file, if an older snapshot and the log after it are still there; otherwise restore "
