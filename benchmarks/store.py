@@ -27,8 +27,8 @@ from podling.aiokit import ids
 from podling.controlplane.replica.config import Member, ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store import requests as rq
-from podling.controlplane.store.etcd_server import StoreServer, StoreServerConfig
 from podling.controlplane.store.store import Store
+from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
 
 WRITERS = (1, 16, 64)

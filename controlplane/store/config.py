@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from podling.controlplane.store import commands
+from podling.controlplane.store.machine import commands
 
 
 @dataclass(frozen=True, slots=True)

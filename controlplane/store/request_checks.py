@@ -6,7 +6,7 @@ Checked by the member that is asked, before anything is proposed.
 from collections.abc import Sequence
 
 from podling.controlplane.store import errors
-from podling.controlplane.store.mvcc import in_range
+from podling.controlplane.store.machine.mvcc import in_range
 from podling.controlplane.store.requests import (
     DeleteRangeRequest,
     Operation,

@@ -19,17 +19,11 @@ from podling.aiokit.tasks import OnDeath, TaskSet
 from podling.controlplane.replica import errors as replica_errors
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.status import ReplicaStatus
-from podling.controlplane.store import (
-    commands,
-    errors,
-    hashing,
-    ranges,
-    request_checks,
-    transactions,
-)
+from podling.controlplane.store import errors, request_checks
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.machine import commands, hashing, ranges, transactions
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.watch_streams import WatchStream
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from podling.controlplane.store import errors
 from podling.controlplane.store.key_values import Event
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.machine.watchers import Watcher
 from podling.controlplane.store.requests import WatchCreateRequest, WatchResponse
-from podling.controlplane.store.state_machine import StoreStateMachine
-from podling.controlplane.store.watchers import Watcher
 
 #: The watch id of a response that is about every watch of the stream, or about none.
 ALL_WATCHES = -1

@@ -28,8 +28,8 @@ from podling.controlplane.replica.config import Member, ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
-from podling.controlplane.store.etcd_server import StoreServer, StoreServerConfig
 from podling.controlplane.store.metrics import StoreMetrics
+from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
 from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder

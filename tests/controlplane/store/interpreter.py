@@ -30,12 +30,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from podling.controlplane.store import commands, hashing, ranges
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.key_values import Event, KeyValue
-from podling.controlplane.store.state_machine import StoreStateMachine
-from podling.controlplane.store.watchers import Watcher
+from podling.controlplane.store.machine import commands, hashing, ranges
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.machine.watchers import Watcher
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 

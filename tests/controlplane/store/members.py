@@ -8,13 +8,13 @@ from pathlib import Path
 from podling.controlplane.replica.config import Member, ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd_server import StoreServer, StoreServerConfig
-from podling.controlplane.store.grpc_listener import (
+from podling.controlplane.store.etcd.grpc_listener import (
     GrpcListener,
     ListenerConfig,
     ServerCertificate,
 )
-from podling.controlplane.store.rpc_cluster import MemberInfo
+from podling.controlplane.store.etcd.rpc_cluster import MemberInfo
+from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
 from tests.ports import free_ports
 

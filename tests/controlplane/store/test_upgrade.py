@@ -2,11 +2,12 @@
 
 import pytest
 
-from podling.controlplane.store import commands, errors
+from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd_server import StoreServer
-from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.machine import commands
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.store_server import StoreServer
 from tests.controlplane.store.members import Members
 from tests.waiting import until
 

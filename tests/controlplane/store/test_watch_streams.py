@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from podling.controlplane.store import commands, errors
+from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
-from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.machine import commands
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.watch_streams import ALL_WATCHES, WatchStream
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from podling.controlplane.apiserver.storage import interface
 from podling.controlplane.apiserver.storage.interface import Storage
-from podling.controlplane.store import errors, key_values
+from podling.controlplane.store import errors
 from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store import key_values
 from podling.launcher import embedded_storage
 from podling.launcher.embedded_storage import EmbeddedStorage
 from tests.contract.storage import StorageContract

@@ -8,11 +8,12 @@ of every transaction here, and see no difference between a leader and a follower
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from podling.controlplane.store import commands, snapshots, transactions
-from podling.controlplane.store.commands import CommandError
 from podling.controlplane.store.errors import LeaseNotFound, StoreError
-from podling.controlplane.store.leases import Leases
-from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.machine import commands, snapshots, transactions
+from podling.controlplane.store.machine.commands import CommandError
+from podling.controlplane.store.machine.leases import Leases
+from podling.controlplane.store.machine.mvcc import Mvcc
+from podling.controlplane.store.machine.watchers import Watchers
 from podling.controlplane.store.requests import (
     ClusterVersionRequest,
     ClusterVersionResponse,
@@ -31,7 +32,6 @@ from podling.controlplane.store.requests import (
     TxnRequest,
     TxnResponse,
 )
-from podling.controlplane.store.watchers import Watchers
 
 #: Seconds of a monotonic clock; only leases look at it, and nothing replicated depends on it.
 Now = Callable[[], float]

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store import errors
 from podling.controlplane.store.key_values import Event
-from podling.controlplane.store.mvcc import Mvcc, in_range
+from podling.controlplane.store.machine.mvcc import Mvcc, in_range
 from podling.controlplane.store.requests import NO_END, WatchFilter
 
 K = TypeVar("K")

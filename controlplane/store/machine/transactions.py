@@ -9,9 +9,10 @@ import operator
 from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
-from podling.controlplane.store import errors, ranges
+from podling.controlplane.store import errors
 from podling.controlplane.store.key_values import KeyValue
-from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.machine import ranges
+from podling.controlplane.store.machine.mvcc import Mvcc
 from podling.controlplane.store.requests import (
     Compare,
     CompareResult,

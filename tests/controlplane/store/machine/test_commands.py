@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podling.controlplane.store import commands
 from podling.controlplane.store import requests as rq
+from podling.controlplane.store.machine import commands
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 DATA = st.binary(max_size=8)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podling.controlplane.store import errors, snapshots
+from podling.controlplane.store import errors
 from podling.controlplane.store.key_values import KeyValue
-from podling.controlplane.store.leases import Leases
-from podling.controlplane.store.mvcc import Mvcc, in_range
+from podling.controlplane.store.machine import snapshots
+from podling.controlplane.store.machine.leases import Leases
+from podling.controlplane.store.machine.mvcc import Mvcc, in_range
 
 KEYS = st.sampled_from([b"a", b"b", b"bb", b"c", b"d"])
 ENDS = st.sampled_from([b"", b"\0", b"a", b"b", b"c", b"e"])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from podling.controlplane.store.key_index import KeyIndex
 from podling.controlplane.store.key_values import KeyValue, tombstone
+from podling.controlplane.store.machine.key_index import KeyIndex
 
 
 def foo() -> KeyIndex:

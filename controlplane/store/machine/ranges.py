@@ -7,7 +7,7 @@ strip the values. `total` is that of the read, untouched by filters and limit.
 from collections.abc import Callable, Sequence
 
 from podling.controlplane.store.key_values import KeyValue
-from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.machine.mvcc import Mvcc
 from podling.controlplane.store.requests import (
     RangeRequest,
     RangeResponse,

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
-from podling.controlplane.store import errors, messages
-from podling.controlplane.store.messages import ResponseWriter
-from podling.controlplane.store.rpc_errors import Context, abort
+from podling.controlplane.store import errors
+from podling.controlplane.store.etcd import messages
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.rpc_errors import Context, abort
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.watch_streams import WatchStream
 

@@ -8,8 +8,8 @@ which member came from a snapshot. It is not the number that etcd computes.
 import zlib
 from collections.abc import Generator
 
-from podling.controlplane.store.mvcc import Mvcc
-from podling.controlplane.store.snapshots import encode_record
+from podling.controlplane.store.machine.mvcc import Mvcc
+from podling.controlplane.store.machine.snapshots import encode_record
 
 SLICE = 1000
 """Keys hashed between two yields."""

@@ -17,10 +17,12 @@ import grpc.aio
 import pytest
 
 from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
-from podling.controlplane.store import commands, messages, ranges, request_checks, transactions
+from podling.controlplane.store import request_checks
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.errors import StoreError
-from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.etcd import messages
+from podling.controlplane.store.machine import commands, ranges, transactions
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podling.controlplane.store import hashing, snapshots
-from podling.controlplane.store.leases import Leases
-from podling.controlplane.store.mvcc import Mvcc
+from podling.controlplane.store.machine import hashing, snapshots
+from podling.controlplane.store.machine.leases import Leases
+from podling.controlplane.store.machine.mvcc import Mvcc
 
 
 def filled(keys: int = 700) -> Mvcc:

@@ -10,11 +10,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from podling.controlplane.etcdpb import rpc_pb2_grpc
-from podling.controlplane.store.messages import ResponseWriter
-from podling.controlplane.store.rpc_cluster import ClusterService, MaintenanceService, MemberInfo
-from podling.controlplane.store.rpc_kv import KVService
-from podling.controlplane.store.rpc_lease import LeaseService
-from podling.controlplane.store.rpc_watch import WatchService
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.rpc_cluster import (
+    ClusterService,
+    MaintenanceService,
+    MemberInfo,
+)
+from podling.controlplane.store.etcd.rpc_kv import KVService
+from podling.controlplane.store.etcd.rpc_lease import LeaseService
+from podling.controlplane.store.etcd.rpc_watch import WatchService
 from podling.controlplane.store.store import Store
 
 MESSAGE_OVERHEAD = 512 * 1024

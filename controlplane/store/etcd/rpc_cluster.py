@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
 from podling.controlplane.store import errors
-from podling.controlplane.store.messages import ResponseWriter
-from podling.controlplane.store.rpc_errors import Context, answered, unimplemented
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.rpc_errors import Context, answered, unimplemented
 from podling.controlplane.store.store import Store
 
 #: What clients are told: the etcd release whose API and promises this store has. kube-apiserver

@@ -24,8 +24,8 @@ from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.transport import Transport
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.grpc_listener import GrpcListener, ListenerConfig
-from podling.controlplane.store.state_machine import StoreStateMachine
+from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.store import Store
 from podling.controlplane.wal.disk import Disk
 

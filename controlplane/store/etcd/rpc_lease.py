@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
 from podling.controlplane.store import requests as rq
-from podling.controlplane.store.messages import ResponseWriter
-from podling.controlplane.store.rpc_errors import Context, answered
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.rpc_errors import Context, answered
 from podling.controlplane.store.store import Store
 
 

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store.key_values import KeyValue
-from podling.controlplane.store.leases import Leases
-from podling.controlplane.store.mvcc import FIRST_REVISION, Mvcc
+from podling.controlplane.store.machine.leases import Leases
+from podling.controlplane.store.machine.mvcc import FIRST_REVISION, Mvcc
 
 MAGIC = b"podlingS"
 VERSION = 1

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podling.controlplane.store.key_values import Event
-from podling.controlplane.store.mvcc import Mvcc, in_range
-from podling.controlplane.store.watchers import Batch, Watcher, Watchers
+from podling.controlplane.store.machine.mvcc import Mvcc, in_range
+from podling.controlplane.store.machine.watchers import Batch, Watcher, Watchers
 
 KEYS = [b"a", b"b", b"c"]
 STEPS = st.one_of(

@@ -31,8 +31,8 @@ from typing import NamedTuple
 from sortedcontainers import SortedList
 
 from podling.controlplane.store import errors
-from podling.controlplane.store.key_index import KeyIndex
 from podling.controlplane.store.key_values import Event, KeyValue, tombstone
+from podling.controlplane.store.machine.key_index import KeyIndex
 from podling.controlplane.store.requests import NO_END
 
 #: The revision of a store that nothing has been written to.

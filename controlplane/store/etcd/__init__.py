@@ -1,0 +1,1 @@
+"""The store's gRPC face: etcd's services, decoded and encoded around the store."""
