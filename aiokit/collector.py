@@ -6,6 +6,13 @@ generations are collected as ever. A full pass runs when enough has been allocat
 one and the process has little else to do, or at the latest after `patience`; never more than
 `MAX_SHARE` of the time goes into them.
 
+A process that holds millions of objects, such as a store of a million keys, could not afford a
+full pass at all. What one would cost is reckoned from the passes before: those over generation 1
+looked at everything that has come to generation 2 since. When that is more than `max_pause`, the
+old objects are frozen too, which costs nothing. The price: a cycle among them that becomes garbage
+later is never freed. Cycles are mostly made by failed calls and closed connections, which are
+young.
+
 The collector is the interpreter's, so there should be one of these in a process.
 """
 
@@ -37,10 +44,12 @@ _GENERATIONS = ("0", "1", "2")
 class CollectorConfig:
     """When to collect. Times are in seconds."""
 
-    young: int = 50_000
+    young: int = 20_000
     """Containers allocated, and not freed, after which generation 0 is collected."""
-    middle: int = 20
+    middle: int = 3
     """Passes over generation 0 after which generation 1 is collected."""
+    max_pause: float = 0.015
+    """The longest full pass; if it would be longer, what it would look at is frozen instead."""
     interval: float = 10.0
     """Between two looks whether a full pass is due; without new garbage none is."""
     patience: float = 10.0
@@ -75,6 +84,8 @@ class ScheduledCollector:
         self._pauses = [pauses.labels(generation) for generation in _GENERATIONS]
         self._began = 0.0
         self._last_pause = 0.0
+        self._full_pause = 0.0
+        """What a full pass would take now, in seconds, at most."""
         self._due_since = 0.0
         self._used = 0.0
         self._thresholds = gc.get_threshold()
@@ -131,6 +142,12 @@ class ScheduledCollector:
             self._began = self._stopwatch()
             return
         pause = self._stopwatch() - self._began
-        self._pauses[info["generation"]].observe(pause)
-        if info["generation"] == len(_GENERATIONS) - 1:
-            self._last_pause = pause
+        generation = info["generation"]
+        self._pauses[generation].observe(pause)
+        if generation == 1:
+            self._full_pause += pause
+            if self._full_pause > self._config.max_pause:
+                gc.freeze()
+                self._full_pause = 0.0
+        elif generation == 2:
+            self._last_pause = self._full_pause = pause

@@ -107,3 +107,24 @@ async def test_a_stopped_one_leaves_the_collector_as_it_was(registry: CollectorR
     await collector.stop()
     assert gc.get_threshold() == (700, 10, 10)
     assert gc.callbacks == callbacks
+
+
+async def test_too_many_old_objects_for_a_short_pass_are_frozen(
+    registry: CollectorRegistry,
+) -> None:
+    collector = ScheduledCollector(registry, CollectorConfig(max_pause=0.0))
+    await collector.start()
+    frozen = gc.get_freeze_count()
+    kept = [[number] for number in range(1000)]
+    gc.collect(1)
+    assert gc.get_freeze_count() >= frozen + len(kept)
+    await collector.stop()
+
+
+async def test_few_old_objects_are_not_frozen(registry: CollectorRegistry) -> None:
+    collector = ScheduledCollector(registry, CollectorConfig(max_pause=60.0))
+    await collector.start()
+    frozen = gc.get_freeze_count()
+    gc.collect(1)
+    assert gc.get_freeze_count() <= frozen
+    await collector.stop()
