@@ -58,7 +58,7 @@ class Disk(Protocol):
     """Directories and files of one data directory."""
 
     def make_directory(self, path: Path) -> None:
-        """Create `path` and its parents, readable by the owner only; no error if it exists."""
+        """Create `path` and its parents durably, for the owner only; no error if it exists."""
 
     def list_files(self, path: Path) -> list[str]:
         """Names in the directory, sorted."""
@@ -173,7 +173,10 @@ class OsDisk:
         self._on_synced = on_synced
 
     def make_directory(self, path: Path) -> None:
+        missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in missing:
+            self.sync_directory(made.parent)
 
     def list_files(self, path: Path) -> list[str]:
         return sorted(os.listdir(path))
