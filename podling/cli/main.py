@@ -21,6 +21,7 @@ COMMANDS = {
     "chaos": "podling.cli.chaos:chaos",
     "server": "podling.cli.processes:server",
     "node": "podling.cli.processes:node",
+    "store": "podling.cli.store:store",
 }
 
 

@@ -1,0 +1,113 @@
+"""`podling store`: one member of the store, alone, with etcd's flags; and commands for its files.
+
+The flags are checked before anything heavy is imported, so that a mistake is told at once.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from podling.launcher.errors import LauncherError
+from podling.launcher.store_flags import StoreFlags
+from podling.launcher.store_settings import settings
+
+PROCESS = "podling.launcher.store_process"
+ENVIRONMENT = "ETCD_"
+COMMANDS: dict[str, str] = {}
+"""Subcommands, by the module and name of each."""
+
+
+class FlagOption(click.Option):
+    """An option that knows under which title of the help it stands."""
+
+    def __init__(self, *names: str, section: str, **rest: Any) -> None:
+        super().__init__(names, **rest)
+        self.section = section
+
+
+class StoreGroup(click.Group):
+    """The flags of a member, by section; and commands that are imported only when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                section = getattr(parameter, "section", "Other")
+                sections.setdefault(section, []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+        self.format_commands(ctx, formatter)
+
+
+def _options() -> Iterator[FlagOption]:
+    for each in fields(StoreFlags):
+        yield _option(each)
+
+
+def _option(each: "Field[Any]") -> FlagOption:
+    name = each.name.replace("_", "-")
+    kind: dict[str, Any] = {"type": type(each.default)}
+    if each.default is False:
+        # As Go has it: --flag and --flag=true.
+        kind |= {"is_flag": False, "flag_value": "true"}
+    return FlagOption(
+        f"--{name}",
+        each.name,
+        section=each.metadata["section"],
+        help=each.metadata["help"],
+        default=each.default,
+        show_default=each.default not in ("", False),
+        envvar=ENVIRONMENT + each.name.upper(),
+        **kind,
+    )
+
+
+@click.pass_context
+def _run(context: click.Context, /, **values: Any) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    given = _given(context, values)
+    try:
+        checked = settings(StoreFlags(**values), given)
+        sys.exit(importlib.import_module(PROCESS).run(checked))
+    except LauncherError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _given(context: click.Context, values: dict[str, Any]) -> set[str]:
+    """The flags that the user wrote; raises UsageError for one in the environment as well."""
+    return {
+        name
+        for name in values
+        if context.get_parameter_source(name)
+        in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    }
+
+
+store = StoreGroup(
+    "store",
+    params=list(_options()),
+    callback=_run,
+    invoke_without_command=True,
+    help="""Run one member of the store in the foreground: etcd's API, etcd's flags.
+
+    Each flag can be given as an environment variable, too: ETCD_NAME for --name.
+    """,
+)

@@ -1,0 +1,105 @@
+"""The flags of `podling store`: etcd's names, meanings and defaults, as one table.
+
+The name of a field is the name of its flag, and, in capitals after ETCD_, of its environment
+variable. Source: etcd's documentation, "Configuration options".
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MEMBER = "Member"
+CLUSTERING = "Clustering"
+CLIENT_SECURITY = "Security towards clients"
+PEER_SECURITY = "Security between members"
+COMPACTION = "Auto compaction"
+OBSERVING = "Logs and metrics"
+DISASTER = "Disaster"
+
+
+def _flag(default: Any, section: str, text: str) -> Any:
+    return field(default=default, metadata={"section": section, "help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFlags:
+    """What the command line says, unchecked. Lists are separated by commas."""
+
+    name: str = _flag("default", MEMBER, "Name of this member, as --initial-cluster has it.")
+    data_dir: str = _flag(
+        "", MEMBER, "Directory of this member's data; NAME.podling if it is not given."
+    )
+    listen_client_urls: str = _flag(
+        "http://localhost:2379", MEMBER, "URLs to listen on for clients."
+    )
+    listen_peer_urls: str = _flag(
+        "http://localhost:2380", MEMBER, "URLs to listen on for other members."
+    )
+    heartbeat_interval: int = _flag(100, MEMBER, "Milliseconds between two heartbeats of a leader.")
+    election_timeout: int = _flag(
+        1000, MEMBER, "Milliseconds without a leader until a member stands for election."
+    )
+    snapshot_count: int = _flag(10_000, MEMBER, "Committed entries between two snapshots.")
+    quota_backend_bytes: int = _flag(
+        0, MEMBER, "Size beyond which writes are refused with NOSPACE; 0: 2 GiB."
+    )
+    max_request_bytes: int = _flag(1_572_864, MEMBER, "Largest request of a client.")
+    max_txn_ops: int = _flag(128, MEMBER, "Most operations in a transaction.")
+
+    initial_advertise_peer_urls: str = _flag(
+        "http://localhost:2380", CLUSTERING, "This member's peer URLs, as others are told."
+    )
+    initial_cluster: str = _flag(
+        "",
+        CLUSTERING,
+        "All members of a new cluster: NAME=PEER-URL,...; this one alone by default.",
+    )
+    initial_cluster_state: str = _flag(
+        "new", CLUSTERING, "`new`, or `existing` to join a cluster that has added this member."
+    )
+    initial_cluster_token: str = _flag(
+        "etcd-cluster", CLUSTERING, "Tells this cluster from others with the same URLs."
+    )
+    advertise_client_urls: str = _flag(
+        "http://localhost:2379", CLUSTERING, "This member's client URLs, as clients are told."
+    )
+
+    cert_file: str = _flag("", CLIENT_SECURITY, "Certificate of the server, PEM.")
+    key_file: str = _flag("", CLIENT_SECURITY, "Its key.")
+    trusted_ca_file: str = _flag(
+        "", CLIENT_SECURITY, "Authority of the clients' certificates, which they must have then."
+    )
+    client_cert_auth: bool = _flag(
+        False, CLIENT_SECURITY, "Demand a certificate of --trusted-ca-file from clients."
+    )
+    auto_tls: bool = _flag(
+        False, CLIENT_SECURITY, "Serve https with a certificate made here, which nobody knows."
+    )
+
+    peer_cert_file: str = _flag("", PEER_SECURITY, "Certificate of this member, PEM.")
+    peer_key_file: str = _flag("", PEER_SECURITY, "Its key.")
+    peer_trusted_ca_file: str = _flag("", PEER_SECURITY, "Authority of the members' certificates.")
+    peer_client_cert_auth: bool = _flag(
+        False, PEER_SECURITY, "Demand a certificate of --peer-trusted-ca-file from members."
+    )
+    peer_auto_tls: bool = _flag(
+        False, PEER_SECURITY, "Encrypt with a certificate made here; nobody proves who they are."
+    )
+    peer_cert_allowed_cn: str = _flag(
+        "", PEER_SECURITY, "Common name that the certificates of members must have."
+    )
+
+    auto_compaction_mode: str = _flag(
+        "periodic", COMPACTION, "`periodic` keeps a time of history, `revision` a number."
+    )
+    auto_compaction_retention: str = _flag(
+        "0", COMPACTION, "How much: 30m, 1h, a number of hours; or of revisions. 0: off."
+    )
+
+    listen_metrics_urls: str = _flag(
+        "", OBSERVING, "URLs that answer /metrics, /health, /livez, /readyz and /version over HTTP."
+    )
+    logger: str = _flag("zap", OBSERVING, "Taken for etcd's sake; there is one format.")
+    log_level: str = _flag("info", OBSERVING, "debug, info, warn, error, panic or fatal.")
+    log_outputs: str = _flag("default", OBSERVING, "default, stderr, stdout, or files.")
+
+    force_new_cluster: bool = _flag(False, DISASTER, "Refused: see `podling store recover --help`.")

@@ -1,0 +1,276 @@
+"""What `podling store` is told, checked: from flags to settings, or an error that says what to do.
+
+Pure: no file is read and no address is bound. The checks are etcd's (server/embed, Config.Validate;
+server/config, VerifyBootstrap), and those that keep a member from serving in the clear by mistake.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from podling.launcher import member_urls
+from podling.launcher.errors import LauncherError
+from podling.launcher.member_urls import Url
+from podling.launcher.store_flags import StoreFlags
+
+DEFAULT_QUOTA = 2 * 1024**3
+ELECTION_TIMEOUT_MAX = 50_000
+"""Milliseconds; etcd refuses more."""
+ELECTION_HEARTBEATS = 5
+"""How many heartbeats an election timeout must have at least."""
+LEVELS = {
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARNING",
+    "error": "ERROR",
+    "panic": "CRITICAL",
+    "fatal": "CRITICAL",
+}
+
+
+class SettingsError(LauncherError):
+    """Flags that are wrong, or do not go together; nothing was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Certificates of one side. Paths of PEM files."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+    """Whose certificates callers must have; None: they need none."""
+    automatic: bool = False
+    """Make a self-signed certificate."""
+    allowed_name: str = ""
+    """Common name that callers' certificates must have, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Durations are in seconds, sizes in bytes."""
+
+    name: str
+    data_dir: Path
+    listen_clients: tuple[Url, ...]
+    listen_peers: tuple[Url, ...]
+    listen_metrics: tuple[Url, ...]
+    advertised_clients: tuple[str, ...]
+    advertised_peers: tuple[str, ...]
+    members: Mapping[str, tuple[Url, ...]]
+    """Of a new cluster, or of the one to join."""
+    join: bool
+    token: str
+    client_tls: TlsSettings | None
+    """None: no listener is for https."""
+    peer_tls: TlsSettings | None
+    heartbeat_interval: float
+    election_timeout: float
+    snapshot_count: int
+    quota: int
+    max_request_bytes: int
+    max_txn_ops: int
+    compaction_mode: str
+    compaction_retention: str
+    log_level: str
+    log_outputs: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What is allowed and should be known."""
+
+
+def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
+    """Check `flags`, of which the user wrote those `given`; raises SettingsError and UrlError."""
+    _check_numbers(flags)
+    if flags.force_new_cluster:
+        raise SettingsError(
+            "--force-new-cluster is not a way to start: stop this member and run "
+            "`podling store recover --force-new-cluster DIR`, which tells what it will do first"
+        )
+    name = flags.name.strip()
+    if not name or "=" in name or "," in name:
+        raise SettingsError(f"--name: {flags.name!r} cannot be the name of a member")
+    clients = member_urls.parse_listen("listen-client-urls", flags.listen_client_urls)
+    peers = member_urls.parse_listen("listen-peer-urls", flags.listen_peer_urls)
+    metrics = member_urls.parse_listen("listen-metrics-urls", flags.listen_metrics_urls)
+    advertised = member_urls.parse("advertise-client-urls", flags.advertise_client_urls)
+    _check_urls(flags, given, clients, peers)
+    own, members = _members(flags, given, name)
+    client_tls, peer_tls = _client_tls(flags, clients + metrics), _peer_tls(flags, peers + own)
+    return StoreSettings(
+        name=name,
+        data_dir=Path(flags.data_dir or f"{name}.podling").expanduser(),
+        listen_clients=clients,
+        listen_peers=peers,
+        listen_metrics=metrics,
+        advertised_clients=tuple(url.text for url in advertised),
+        advertised_peers=tuple(url.text for url in own),
+        members=members,
+        join=flags.initial_cluster_state == "existing",
+        token=flags.initial_cluster_token,
+        client_tls=client_tls,
+        peer_tls=peer_tls,
+        heartbeat_interval=flags.heartbeat_interval / 1000,
+        election_timeout=flags.election_timeout / 1000,
+        snapshot_count=flags.snapshot_count,
+        quota=flags.quota_backend_bytes or DEFAULT_QUOTA,
+        max_request_bytes=flags.max_request_bytes,
+        max_txn_ops=flags.max_txn_ops,
+        compaction_mode=flags.auto_compaction_mode,
+        compaction_retention=flags.auto_compaction_retention,
+        log_level=_log_level(flags.log_level),
+        log_outputs=tuple(flags.log_outputs.split(",")),
+        warnings=tuple(_warnings(clients, peers)),
+    )
+
+
+def _check_numbers(flags: StoreFlags) -> None:
+    for flag in ("heartbeat_interval", "election_timeout", "snapshot_count", "max_request_bytes",
+                 "max_txn_ops"):  # fmt: skip
+        if getattr(flags, flag) <= 0:
+            raise SettingsError(f"--{flag.replace('_', '-')} must be more than 0")
+    if flags.quota_backend_bytes < 0:
+        raise SettingsError("--quota-backend-bytes must not be less than 0; 0 is 2 GiB")
+    least = ELECTION_HEARTBEATS * flags.heartbeat_interval
+    if flags.election_timeout < least:
+        raise SettingsError(
+            f"--election-timeout={flags.election_timeout} must be at least "
+            f"{ELECTION_HEARTBEATS} times --heartbeat-interval={flags.heartbeat_interval}"
+        )
+    if flags.election_timeout > ELECTION_TIMEOUT_MAX:
+        raise SettingsError(
+            f"--election-timeout={flags.election_timeout} is too long: at most "
+            f"{ELECTION_TIMEOUT_MAX} milliseconds"
+        )
+    if flags.initial_cluster_state not in ("new", "existing"):
+        raise SettingsError(
+            f"--initial-cluster-state must be new or existing, not {flags.initial_cluster_state!r}"
+        )
+
+
+def _check_urls(
+    flags: StoreFlags, given: Collection[str], clients: tuple[Url, ...], peers: tuple[Url, ...]
+) -> None:
+    if not clients:
+        raise SettingsError("--listen-client-urls: there must be at least one")
+    if not peers:
+        raise SettingsError("--listen-peer-urls: there must be at least one")
+    if len(peers) > 1:
+        raise SettingsError(
+            "--listen-peer-urls: only one is possible here; to listen on every address of this "
+            "machine, write 0.0.0.0"
+        )
+    if "listen_client_urls" in given and "advertise_client_urls" not in given:
+        raise SettingsError(
+            "--advertise-client-urls is required when --listen-client-urls is set explicitly"
+        )
+    if not flags.advertise_client_urls.strip():
+        raise SettingsError("--advertise-client-urls: there must be at least one")
+
+
+def _members(
+    flags: StoreFlags, given: Collection[str], name: str
+) -> tuple[tuple[Url, ...], Mapping[str, tuple[Url, ...]]]:
+    """This member's own peer URLs, and those of all members."""
+    own = member_urls.parse("initial-advertise-peer-urls", flags.initial_advertise_peer_urls)
+    if not own:
+        raise SettingsError("--initial-advertise-peer-urls: there must be at least one")
+    if not flags.initial_cluster:
+        return own, {name: own}
+    members = member_urls.parse_cluster("initial-cluster", flags.initial_cluster)
+    if name not in members:
+        raise SettingsError(
+            f"couldn't find local name {name!r} in the initial cluster configuration; "
+            f"--initial-cluster has: {', '.join(members)}"
+        )
+    listed = sorted(url.text for url in members[name])
+    advertised = sorted(url.text for url in own)
+    if listed != advertised:
+        wanted = ",".join(f"{name}={url}" for url in advertised)
+        raise SettingsError(
+            f"--initial-cluster has {name}={','.join(listed)} but must include {wanted}, as "
+            f"--initial-advertise-peer-urls is {','.join(advertised)}"
+        )
+    return own, members
+
+
+def _client_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
+    tls = TlsSettings(
+        certificate=_path(flags.cert_file),
+        key=_path(flags.key_file),
+        authority=_path(flags.trusted_ca_file),
+        automatic=flags.auto_tls and not flags.cert_file,
+    )
+    return _checked("", "listen-client-urls", tls, flags.client_cert_auth, urls)
+
+
+def _peer_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
+    tls = TlsSettings(
+        certificate=_path(flags.peer_cert_file),
+        key=_path(flags.peer_key_file),
+        authority=_path(flags.peer_trusted_ca_file),
+        automatic=flags.peer_auto_tls and not flags.peer_cert_file,
+        allowed_name=flags.peer_cert_allowed_cn,
+    )
+    if len({url.secure for url in urls}) > 1:
+        raise SettingsError(
+            "--listen-peer-urls and --initial-advertise-peer-urls must all be https, or all http"
+        )
+    checked = _checked("peer-", "listen-peer-urls", tls, flags.peer_client_cert_auth, urls)
+    if checked is not None and not checked.automatic and checked.authority is None:
+        raise SettingsError(
+            "--peer-trusted-ca-file is missing: without it, anybody could be a member"
+        )
+    return checked
+
+
+def _checked(
+    prefix: str, urls_flag: str, tls: TlsSettings, demand: bool, urls: tuple[Url, ...]
+) -> TlsSettings | None:
+    """`tls`, if a URL is for https; raises SettingsError if the two do not go together."""
+    if not any(url.secure for url in urls):
+        for flag, value in (
+            ("cert-file", tls.certificate),
+            ("key-file", tls.key),
+            ("trusted-ca-file", tls.authority),
+            ("client-cert-auth", demand),
+            ("auto-tls", tls.automatic),
+            ("cert-allowed-cn", tls.allowed_name),
+        ):
+            if value:
+                raise SettingsError(
+                    f"--{prefix}{flag} is given, but no URL is for https: write https:// in "
+                    f"--{urls_flag}, or leave --{prefix}{flag} out"
+                )
+        return None
+    if (tls.certificate is None) != (tls.key is None):
+        there, missing = ("cert", "key") if tls.key is None else ("key", "cert")
+        raise SettingsError(f"--{prefix}{there}-file needs --{prefix}{missing}-file beside it")
+    if tls.certificate is None and not tls.automatic:
+        raise SettingsError(
+            f"--{urls_flag} has https, but there is no --{prefix}cert-file and --{prefix}key-file; "
+            f"give both, or --{prefix}auto-tls"
+        )
+    if demand and tls.authority is None:
+        raise SettingsError(f"--{prefix}client-cert-auth needs --{prefix}trusted-ca-file")
+    return tls
+
+
+def _log_level(text: str) -> str:
+    try:
+        return LEVELS[text]
+    except KeyError:
+        raise SettingsError(f"--log-level: {text!r} is not one of {', '.join(LEVELS)}") from None
+
+
+def _warnings(clients: tuple[Url, ...], peers: tuple[Url, ...]) -> list[str]:
+    return [
+        f"{who} are served in the clear at {url.text}: whoever can reach it can read and write "
+        "all; use https"
+        for who, urls in (("clients", clients), ("members", peers))
+        for url in urls
+        if not url.secure and not url.is_loopback
+    ]
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
