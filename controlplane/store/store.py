@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 RANGE_SLICE = 5000
 """Keys read between two turns of the event loop."""
 
-SWEEP_SLICE = 500
-"""Revisions of compacted history freed between two turns of the event loop."""
+SWEEP_SLICE = 1000
+"""Changes of compacted history freed between two turns of the event loop."""
 
 EXPIRY_BATCH = 100
 """Expired leases revoked at a time."""

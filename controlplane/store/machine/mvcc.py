@@ -211,23 +211,24 @@ class Mvcc:
         return max(self.compact_revision - self._swept, 0)
 
     def sweep(self, limit: int) -> int:
-        """Free what compaction made unreadable, at most `limit` revisions of it; return how many
-        were dealt with (0 also while pinned).
+        """Free what compaction made unreadable: revisions until `limit` changes have been dealt
+        with, at least one. Return how many revisions that were (0 also while pinned).
         """
         if self._pins:
             return 0
-        slice_end = min(self._swept + limit, self.compact_revision)
-        done = slice_end - self._swept
-        for at in range(self._swept, slice_end):
-            for event in self._history.pop(at, ()):
+        first, changes = self._swept, 0
+        while self._swept < self.compact_revision and changes < limit:
+            events = self._history.pop(self._swept, ())
+            for event in events:
                 self._forget(event.kv.key)
-        self._swept = max(self._swept, slice_end)
-        if done > 0 and self._swept == self.compact_revision:
+            self._swept += 1
+            changes += 1 + len(events)
+        if first < self._swept == self.compact_revision:
             # The changes at the compact revision itself can still be watched; what they
             # replaced cannot be read.
             for event in self.events(self._swept):
                 self._forget(event.kv.key)
-        return max(done, 0)
+        return self._swept - first
 
     def pin(self) -> None:
         """Keep everything in memory that is now, until `unpin`; pins nest."""
