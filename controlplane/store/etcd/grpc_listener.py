@@ -9,16 +9,10 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from podling.controlplane.etcdpb import rpc_pb2_grpc
+from podling.controlplane.store.etcd import etcd_api
+from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.rpc_cluster import (
-    ClusterService,
-    MaintenanceService,
-    MemberInfo,
-)
-from podling.controlplane.store.etcd.rpc_kv import KVService
-from podling.controlplane.store.etcd.rpc_lease import LeaseService
-from podling.controlplane.store.etcd.rpc_watch import WatchService
+from podling.controlplane.store.etcd.rpc_cluster import MemberInfo
 from podling.controlplane.store.store import Store
 
 MESSAGE_OVERHEAD = 512 * 1024
@@ -76,15 +70,10 @@ class GrpcListener:
             config.cluster_id, config.member_id, lambda: store.status().replica.term
         )
         server = grpc.aio.server(options=_options(config))
-        rpc_pb2_grpc.add_KVServicer_to_server(KVService(store, writer), server)
-        rpc_pb2_grpc.add_WatchServicer_to_server(
-            WatchService(store, writer, leader_timeout=config.leader_timeout), server
+        methods = etcd_api.methods(
+            store, writer, config.members, leader_timeout=config.leader_timeout
         )
-        rpc_pb2_grpc.add_LeaseServicer_to_server(LeaseService(store, writer), server)
-        rpc_pb2_grpc.add_ClusterServicer_to_server(
-            ClusterService(store, writer, config.members), server
-        )
-        rpc_pb2_grpc.add_MaintenanceServicer_to_server(MaintenanceService(store, writer), server)
+        server.add_generic_rpc_handlers((GrpcAdapter(methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self.port = _bind(server, config)
         await server.start()

@@ -4,20 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from podling.aiokit.tasks import TaskSet
-from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
+from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store.etcd import messages
+from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.rpc_errors import Context, abort
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.watch_streams import WatchStream
 
 
-class WatchService(rpc_pb2_grpc.WatchServicer):
+class WatchService:
     """etcdserverpb.Watch
 
-    A client that says `hasleader: true` is cut off with "no leader" when none has been known for
-    `leader_timeout` seconds, so that it can look for another member.
+    A client that will ask nothing more (it closed its half of the stream) is still told of what it
+    asked for, as by etcd. One that requires a leader is cut off with "no leader" when none has been
+    known for `leader_timeout` seconds, so that it can look for another member.
     """
 
     def __init__(self, store: Store, writer: ResponseWriter, *, leader_timeout: float) -> None:
@@ -25,20 +26,17 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
         self._writer = writer
         self._leader_timeout = leader_timeout
 
-    async def Watch(
-        self, requests: AsyncIterator[rpc_pb2.WatchRequest], context: Context
+    async def watch(
+        self, requests: AsyncIterator[rpc_pb2.WatchRequest], caller: Caller
     ) -> AsyncIterator[rpc_pb2.WatchResponse]:
         stream = self._store.watch_stream()
         try:
             async with TaskSet("store/watch") as tasks:
                 tasks.spawn(self._read(requests, stream), name="requests")
-                if _requires_leader(context):
+                if caller.requires_leader:
                     tasks.spawn(self._guard(stream), name="leader")
                 while True:
                     yield self._writer.watch(await stream.next())
-        except errors.StoreError as error:
-            if not isinstance(error, _ClientDone):
-                await abort(context, error)
         finally:
             stream.close()
 
@@ -54,7 +52,6 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
             elif kind == "progress_request":
                 stream.request_progress()
             await stream.room()
-        stream.close(_ClientDone())
 
     async def _guard(self, stream: WatchStream) -> None:
         loop = asyncio.get_running_loop()
@@ -66,12 +63,3 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
                 stream.close(errors.NoLeader())
                 return
             await asyncio.sleep(self._leader_timeout / 4)
-
-
-class _ClientDone(errors.StoreError):
-    """The client will ask nothing more; the stream ends without an error."""
-
-
-def _requires_leader(context: Context) -> bool:
-    metadata = context.invocation_metadata() or ()
-    return any(key == "hasleader" and value == "true" for key, value in metadata)

@@ -137,8 +137,16 @@ async def test_a_watch_stream_creates_tells_reports_and_cancels(client: Client) 
     cancel = rpc_pb2.WatchCancelRequest(watch_id=0)
     await call.write(rpc_pb2.WatchRequest(cancel_request=cancel))
     assert (await read(call)).canceled
+
+
+async def test_a_client_that_asks_nothing_more_is_told_what_it_asked_for(client: Client) -> None:
+    call = client.watch.Watch()
+    create = rpc_pb2.WatchCreateRequest(key=b"a")
+    await call.write(rpc_pb2.WatchRequest(create_request=create))
     await call.done_writing()
-    assert await call.read() is grpc.aio.EOF
+    assert (await read(call)).created
+    await client.kv.Put(rpc_pb2.PutRequest(key=b"a"))
+    assert len((await read(call)).events) == 1
 
 
 async def test_leaving_a_watch_open_leaves_no_watcher_behind(

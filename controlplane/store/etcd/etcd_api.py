@@ -1,0 +1,36 @@
+"""The etcd v3 API of one member: every method that it serves, by path. Free of the gRPC library."""
+
+from collections.abc import Mapping, Sequence
+
+from podling.controlplane.etcdpb import rpc_pb2
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.methods import Method, methods_of
+from podling.controlplane.store.etcd.rpc_cluster import ClusterService, MemberInfo
+from podling.controlplane.store.etcd.rpc_kv import KVService
+from podling.controlplane.store.etcd.rpc_lease import LeaseService
+from podling.controlplane.store.etcd.rpc_maintenance import MaintenanceService
+from podling.controlplane.store.etcd.rpc_watch import WatchService
+from podling.controlplane.store.store import Store
+
+
+def methods(
+    store: Store,
+    writer: ResponseWriter,
+    members: Sequence[MemberInfo],
+    *,
+    leader_timeout: float,
+) -> Mapping[str, Method]:
+    """Every method, by path."""
+    servants = {
+        "KV": KVService(store, writer),
+        "Watch": WatchService(store, writer, leader_timeout=leader_timeout),
+        "Lease": LeaseService(store, writer),
+        "Cluster": ClusterService(store, writer, members),
+        "Maintenance": MaintenanceService(store, writer),
+    }
+    services = rpc_pb2.DESCRIPTOR.services_by_name
+    return {
+        path: method
+        for name, servant in servants.items()
+        for path, method in methods_of(services[name], servant).items()
+    }

@@ -1,0 +1,111 @@
+"""Binds handlers to the gRPC library: who calls, what is refused, messages to bytes and back.
+
+With `grpc_listener` the only file of the store that knows the library.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import grpc.aio
+
+from podling.controlplane.store.errors import StoreError
+from podling.controlplane.store.etcd.caller import ANYBODY, Caller
+from podling.controlplane.store.etcd.methods import Method
+
+#: What the library hands to a method; its own types do not say more.
+Context = grpc.aio.ServicerContext[Any, Any]
+Behavior = Callable[[Any, Context], Awaitable[Any]]
+#: Generic in the library's stubs only.
+Bound: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class GrpcAdapter(grpc.GenericRpcHandler):
+    """Serves methods by path. One that a known service does not have is UNIMPLEMENTED."""
+
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._bound = {path: _bind(method) for path, method in methods.items()}
+        self._services = {_service_of(path) for path in methods}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Bound | None":
+        path = handler_call_details.method
+        bound = self._bound.get(path)
+        if bound is None and _service_of(path) in self._services:
+            return _unknown(path)
+        return bound
+
+
+def _bind(method: Method) -> Bound:
+    """The library calls stream methods that are coroutines too: they write what they answer."""
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[method.streams_in, method.streams_out]
+    behavior = _streaming(method) if method.streams_out else _answering(method)
+    bound: Bound = make(
+        behavior,
+        request_deserializer=method.request.FromString,
+        response_serializer=method.response.SerializeToString,
+    )
+    return bound
+
+
+def _answering(method: Method) -> Behavior:
+    handler = method.handler
+
+    async def answer(request: Any, context: Context) -> Any:
+        try:
+            return await handler(request, _caller(context))
+        except StoreError as error:
+            await _abort(context, error)
+
+    return answer
+
+
+def _streaming(method: Method) -> Behavior:
+    handler = method.handler
+
+    async def answer(request: Any, context: Context) -> None:
+        try:
+            async with aclosing(handler(request, _caller(context))) as responses:
+                async for response in responses:
+                    await context.write(response)
+        except StoreError as error:
+            await _abort(context, error)
+
+    return answer
+
+
+async def _abort(context: Context, error: StoreError) -> NoReturn:
+    await context.abort(grpc.StatusCode[error.status], str(error))
+    raise AssertionError("abort raises")
+
+
+def _unknown(path: str) -> Bound:
+    text = f"unknown method {path.rpartition('/')[2]} for service {_service_of(path)}"
+
+    async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _service_of(path: str) -> str:
+    return path.rpartition("/")[0].removeprefix("/")
+
+
+def _caller(context: Context) -> Caller:
+    token, requires_leader = "", False
+    for key, value in context.invocation_metadata() or ():
+        if key in ("token", "authorization"):
+            token = str(value)
+        elif key == "hasleader":
+            requires_leader = value == "true"
+    names = context.auth_context().get("x509_common_name", ())
+    name = next((each.decode(errors="replace") for each in names), "")
+    if token or name or requires_leader:
+        return Caller(token, name, requires_leader)
+    return ANYBODY

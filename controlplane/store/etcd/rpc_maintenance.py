@@ -1,0 +1,70 @@
+"""The Maintenance service."""
+
+from podling.controlplane.etcdpb import rpc_pb2
+from podling.controlplane.store import errors
+from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.store import Store
+
+#: What clients are told: the etcd release whose API and promises this store has. kube-apiserver
+#: relies on progress requests from 3.5.13 on.
+VERSION = "3.6.0"
+STORAGE_VERSION = "3.6.0"
+
+
+class MaintenanceService:
+    """etcdserverpb.Maintenance"""
+
+    def __init__(self, store: Store, writer: ResponseWriter) -> None:
+        self._store = store
+        self._writer = writer
+
+    async def alarm(self, request: rpc_pb2.AlarmRequest, caller: Caller) -> rpc_pb2.AlarmResponse:
+        """There are no alarms to list, to raise or to clear."""
+        return rpc_pb2.AlarmResponse(header=self._writer.header(self._store.revision))
+
+    async def status(
+        self, request: rpc_pb2.StatusRequest, caller: Caller
+    ) -> rpc_pb2.StatusResponse:
+        status = self._store.status()
+        replica = status.replica
+        return rpc_pb2.StatusResponse(
+            header=self._writer.header(status.revision),
+            version=VERSION,
+            dbSize=status.size,
+            leader=replica.leader_id,
+            raftIndex=replica.commit_index,
+            raftTerm=replica.term,
+            raftAppliedIndex=replica.applied_index,
+            errors=[] if replica.leader_id else [errors.NoLeader.text],
+            dbSizeInUse=status.size,
+            storageVersion=STORAGE_VERSION,
+            dbSizeQuota=status.quota,
+        )
+
+    async def defragment(
+        self, request: rpc_pb2.DefragmentRequest, caller: Caller
+    ) -> rpc_pb2.DefragmentResponse:
+        """Memory needs none."""
+        return rpc_pb2.DefragmentResponse(header=self._writer.header(self._store.revision))
+
+    async def hash(self, request: rpc_pb2.HashRequest, caller: Caller) -> rpc_pb2.HashResponse:
+        answer = await self._store.hash_kv(0)
+        return rpc_pb2.HashResponse(header=self._writer.header(answer.revision), hash=answer.hash)
+
+    async def hash_kv(
+        self, request: rpc_pb2.HashKVRequest, caller: Caller
+    ) -> rpc_pb2.HashKVResponse:
+        answer = await self._store.hash_kv(request.revision)
+        return rpc_pb2.HashKVResponse(
+            header=self._writer.header(answer.revision),
+            hash=answer.hash,
+            compact_revision=answer.compact_revision,
+            hash_revision=answer.hash_revision,
+        )
+
+    async def move_leader(
+        self, request: rpc_pb2.MoveLeaderRequest, caller: Caller
+    ) -> rpc_pb2.MoveLeaderResponse:
+        await self._store.move_leader(request.targetID)
+        return rpc_pb2.MoveLeaderResponse(header=self._writer.header())
