@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from podling.aiokit.tasks import OnDeath
 from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raft.rawnode import RawNode
 from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
@@ -46,6 +47,11 @@ class Replica:
     @property
     def name(self) -> str:
         return self._config.name
+
+    @property
+    def node(self) -> RawNode | None:
+        """The core while it runs, for those who look on; nobody else may touch it."""
+        return None if self._running is None else self._running.node
 
     async def start(self) -> None:
         """Read back what is on disk, restore the state machine, join the peers.

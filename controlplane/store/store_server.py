@@ -18,6 +18,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from podling.aiokit.tasks import OnDeath
 from podling.controlplane.replica.config import ReplicaConfig
@@ -41,7 +42,10 @@ class StoreServerConfig:
 
 
 class StoreServer:
-    """A component."""
+    """A component. A simulation derives its own, to look on and to plant bugs."""
+
+    machine_type: ClassVar[type[StoreStateMachine]] = StoreStateMachine
+    store_type: ClassVar[type[Store]] = Store
 
     def __init__(
         self,
@@ -54,15 +58,18 @@ class StoreServer:
         fatal: OnDeath,
     ) -> None:
         """`fatal` is told of what ends this member; the process should end then."""
-        machine = StoreStateMachine(
+        self.machine = self.machine_type(
             _loop_time,
             max_pending_bytes=config.store.max_pending_bytes,
             command_version=config.store.command_version,
         )
+        """For those who look on; nobody else changes it."""
         self.replica = Replica(
-            config.replica, machine, disk=disk, transport=transport, dice=dice, fatal=fatal
+            config.replica, self.machine, disk=disk, transport=transport, dice=dice, fatal=fatal
         )
-        self.store = Store(config.store, self.replica, machine, new_id=new_id, fatal=fatal)
+        self.store = self.store_type(
+            config.store, self.replica, self.machine, new_id=new_id, fatal=fatal
+        )
         self.listener = (
             GrpcListener(config.listener, self.store) if config.listener is not None else None
         )

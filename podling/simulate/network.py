@@ -1,27 +1,54 @@
-"""A network between replicas in memory: no sockets, cut and slowed down at will.
+"""A network between replicas in memory: no sockets; slowed, cut and troubled at will.
 
-Messages from one member to another keep their order, as on a stream; a cut loses what is under way.
+As it comes it is a good one: messages from one member to another keep their order and are not
+repeated, as on a stream, and a cut loses what is under way. `Trouble` makes it worse than the
+interface of transports allows: batches are lost without a word, come twice, or are overtaken. Raft
+must live with that (paper, section 2), and is simulated with it: what a stream that breaks and is
+opened again does to messages is some of the same, and this is simpler to think about.
+
+Members may be on one event loop or each on its own (`podling.simulate.event_loop`): whatever
+happens at a member happens on its loop.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVarTuple
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.replica.transport import Receiver, SnapshotRefused
+from podling.simulate.snapshot_stream import SnapshotStream
+
+Ts = TypeVarTuple("Ts")
 
 _STEP = 1e-6
 """Seconds between arrivals on one way: the loop gives no order to timers of the same time."""
 
+#: A way between members: (sender, receiver).
+Way = tuple[int, int]
+
 
 @dataclass(slots=True)
 class Delay:
-    """How long a message takes, in seconds: drawn evenly between the two."""
+    """How long something takes, in seconds: drawn evenly between the two."""
 
     least: float = 0.0
     most: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What befalls batches of messages: the share of them, from 0 to 1."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    late: float = 0.0
+    """Those that take up to ten times as long, and are overtaken by later ones."""
+
+
+NO_TROUBLE = Trouble()
 
 
 class MemoryNetwork:
@@ -30,10 +57,12 @@ class MemoryNetwork:
     def __init__(self, dice: random.Random, delay: Delay | None = None) -> None:
         self._dice = dice
         self.delay = delay or Delay()
+        self.delays: dict[Way, Delay] = {}
+        """Of single ways, instead of `delay`."""
+        self.trouble = NO_TROUBLE
         self._members: dict[int, MemoryTransport] = {}
-        self._cut: set[tuple[int, int]] = set()
-        self._arrivals: dict[tuple[int, int], float] = {}
-        """When the last message of a way arrives; no later one may come before."""
+        self._cut: set[Way] = set()
+        self._streams: dict[SnapshotStream, Way] = {}
 
     def transport(self, member_id: int) -> "MemoryTransport":
         """A new transport for one member, joined by its `start`."""
@@ -42,8 +71,9 @@ class MemoryNetwork:
     def cut(self, sender: int, receiver: int) -> None:
         """Nothing gets from `sender` to `receiver` any more; the way back stays."""
         self._cut.add((sender, receiver))
+        self._break_streams({(sender, receiver), (receiver, sender)})
         if sender in self._members:
-            self._members[sender].lost(receiver)
+            _at(self._members[sender], self._members[sender].lost, receiver)
 
     def isolate(self, member_id: int) -> None:
         """Cut every way to and from a member."""
@@ -57,7 +87,7 @@ class MemoryNetwork:
         cut, self._cut = self._cut, set()
         for sender, receiver in sorted(cut):
             if self.is_open(sender, receiver) and sender in self._members:
-                self._members[sender].reached(receiver)
+                _at(self._members[sender], self._members[sender].reached, receiver)
 
     def is_open(self, sender: int, receiver: int) -> bool:
         return receiver in self._members and (sender, receiver) not in self._cut
@@ -79,35 +109,72 @@ class MemoryNetwork:
         me = transport.member_id
         self._members[me] = transport
         for other in sorted(self.peers_of(me)):
-            transport.reached(other)
-            self._members[other].reached(me)
+            _at(transport, transport.reached, other)
+            _at(self._members[other], self._members[other].reached, me)
 
-    def leave(self, transport: "MemoryTransport") -> None:
-        self._members.pop(transport.member_id, None)
+    def leave(self, transport: "MemoryTransport", *, unnoticed: bool = False) -> None:
+        """The member is gone; `unnoticed` if nothing is left that could tell its peers."""
+        me = transport.member_id
+        if self._members.get(me) is not transport:
+            return
+        del self._members[me]
+        self._break_streams({way for way in self._streams.values() if me in way})
         for other in self._members.values():
-            other.lost(transport.member_id)
+            if not unnoticed:
+                _at(other, other.lost, me)
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Send messages that have the same sender and receiver."""
         way = (messages[0].sender, messages[0].to)
-        if not self.is_open(*way):
+        if not self.is_open(*way) or self._befalls(self.trouble.lost):
             return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + self._dice.uniform(self.delay.least, self.delay.most)
-        at = max(at, self._arrivals.get(way, 0.0) + _STEP)
-        self._arrivals[way] = at
-        loop.call_at(at, self._arrive, messages)
-
-    def _arrive(self, messages: Sequence[Message]) -> None:
-        sender, to = messages[0].sender, messages[0].to
-        if self.is_open(sender, to):
-            self._members[to].arrived(messages)
+        self._send(way, messages)
+        if self._befalls(self.trouble.doubled):
+            self._send(way, messages)
 
     async def offer(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
         """Stream a snapshot; raises SnapshotRefused, also when there is no way."""
-        if not self.is_open(message.sender, message.to):
+        way = (message.sender, message.to)
+        if not self.is_open(*way):
             raise SnapshotRefused("there is no way to the member")
-        await self._members[message.to].offered(message, chunks)
+        receiver = self._members[message.to]
+        stream = SnapshotStream(message, receiver.loop)
+        self._streams[stream] = way
+        try:
+            _at(receiver, receiver.offered, stream)
+            async for chunk in chunks:
+                await asyncio.sleep(self._draw(way))
+                stream.put(chunk)
+            await stream.end()
+        finally:
+            del self._streams[stream]
+
+    def _send(self, way: Way, messages: Sequence[Message]) -> None:
+        receiver = self._members[way[1]]
+        delay = self._draw(way)
+        if self._befalls(self.trouble.late):
+            at = receiver.loop.time() + delay * self._dice.uniform(1, 10)
+        else:
+            at = max(receiver.loop.time() + delay, receiver.arrivals.get(way[0], 0.0) + _STEP)
+            receiver.arrivals[way[0]] = at
+        receiver.loop.call_at(at, self._arrive, receiver, messages)
+
+    def _arrive(self, receiver: "MemoryTransport", messages: Sequence[Message]) -> None:
+        sender, to = messages[0].sender, messages[0].to
+        if self.is_open(sender, to) and self._members[to] is receiver:
+            receiver.arrived(messages)
+
+    def _draw(self, way: Way) -> float:
+        delay = self.delays.get(way, self.delay)
+        return self._dice.uniform(delay.least, delay.most)
+
+    def _befalls(self, share: float) -> bool:
+        return share > 0 and self._dice.random() < share
+
+    def _break_streams(self, ways: set[Way]) -> None:
+        for stream, way in list(self._streams.items()):
+            if way in ways:
+                stream.break_off()
 
 
 class MemoryTransport:
@@ -117,10 +184,16 @@ class MemoryTransport:
         self._network = network
         self.member_id = member_id
         self.command_version = 0
+        self.loop: asyncio.AbstractEventLoop
+        """On which it was started."""
+        self.arrivals: dict[int, float] = {}
+        """When the last message of each sender arrives; no later one may come before."""
         self._receiver: Receiver | None = None
         self._tasks = TaskSet(f"memory-transport-{member_id:x}")
 
     async def start(self, receiver: Receiver) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.arrivals.clear()
         self._receiver = receiver
         self.command_version = receiver.command_version
         self._network.join(self)
@@ -155,11 +228,12 @@ class MemoryTransport:
         if self._receiver is not None:
             self._receiver.snapshot_sent(message.to, ok)
 
-    async def offered(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
+    def offered(self, stream: SnapshotStream) -> None:
         """A peer streams a snapshot to this member."""
         if self._receiver is None:
-            raise SnapshotRefused("the member is stopping")
-        await self._receiver.snapshot_offered(message, chunks)
+            stream.refuse("the member is stopping")
+        else:
+            stream.received_by(self._tasks.spawn(stream.receive(self._receiver), name="receive"))
 
     def arrived(self, messages: Sequence[Message]) -> None:
         if self._receiver is not None:
@@ -174,3 +248,11 @@ class MemoryTransport:
         """The way to `peer` is gone."""
         if self._receiver is not None:
             self._receiver.unreachable(peer)
+
+
+def _at(member: MemoryTransport, call: Callable[[*Ts], None], *args: *Ts) -> None:
+    """Call something at a member: now if its loop runs, or else when it is its turn."""
+    if member.loop is asyncio._get_running_loop():
+        call(*args)
+    else:
+        member.loop.call_soon(call, *args)
