@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podling.controlplane.store import compaction_policy
 from podling.launcher import member_urls
 from podling.launcher.errors import LauncherError
 from podling.launcher.member_urls import Url
@@ -71,7 +72,8 @@ class StoreSettings:
     max_request_bytes: int
     max_txn_ops: int
     compaction_mode: str
-    compaction_retention: str
+    compaction_retention: float
+    """Seconds, or revisions; 0: all history is kept."""
     log_level: str
     log_outputs: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -116,7 +118,7 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         max_request_bytes=flags.max_request_bytes,
         max_txn_ops=flags.max_txn_ops,
         compaction_mode=flags.auto_compaction_mode,
-        compaction_retention=flags.auto_compaction_retention,
+        compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
         log_outputs=tuple(flags.log_outputs.split(",")),
         warnings=tuple(_warnings(clients, peers)),
@@ -253,6 +255,16 @@ def _checked(
     if demand and tls.authority is None:
         raise SettingsError(f"--{prefix}client-cert-auth needs --{prefix}trusted-ca-file")
     return tls
+
+
+def _retention(flags: StoreFlags) -> float:
+    mode, text = flags.auto_compaction_mode, flags.auto_compaction_retention
+    try:
+        return compaction_policy.parse_retention(mode, text)
+    except ValueError as error:
+        raise SettingsError(
+            f"--auto-compaction-mode, --auto-compaction-retention: {error}"
+        ) from None
 
 
 def _log_level(text: str) -> str:
