@@ -25,6 +25,9 @@ class Config:
     max_uncommitted_bytes: int = 64 * 1024 * 1024
     """Entries of its own term that a leader holds and no majority has; more proposals are refused.
     A single proposal is taken whatever its size if nothing else is uncommitted."""
+    max_learner_lag: int = 1000
+    """Entries of the log that a learner may lack when it is made a voter: what it gets in less time
+    than an election takes."""
     max_committed_bytes: int = 1024 * 1024
     """Entries handed out to be applied at a time, unless a single entry is larger."""
     max_committed_entries: int = 256

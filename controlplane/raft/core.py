@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podling.controlplane.raft import election, read_index, replication
+from podling.controlplane.raft import election, membership, proposals, read_index, replication
 from podling.controlplane.raft.messages import (
     NONE,
     AppendRequest,
@@ -12,6 +12,7 @@ from podling.controlplane.raft.messages import (
     HeartbeatResponse,
     InstallSnapshot,
     Message,
+    ProposeConfiguration,
     ProposeRefused,
     ProposeRequest,
     ReadIndexRequest,
@@ -75,8 +76,8 @@ def _answer_from_the_future(raft: Raft, message: Message) -> None:
         raft.send(HeartbeatResponse(raft.id, message.sender, raft.term))
     elif isinstance(message, VoteRequest) and message.pre:
         raft.send(VoteResponse(raft.id, message.sender, raft.term, granted=False, pre=True))
-    elif isinstance(message, ProposeRequest):
-        replication.refuse(raft, message)
+    elif isinstance(message, ProposeRequest | ProposeConfiguration):
+        proposals.refuse(raft, message)
 
 
 def _hear_leader(raft: Raft, message: Message) -> None:
@@ -90,16 +91,13 @@ def _hear_leader(raft: Raft, message: Message) -> None:
     raft.election_elapsed = 0
 
 
-def _note_refusal(raft: Raft, message: ProposeRefused) -> None:
-    raft.outbox.refused.append(message.request)
-
-
 FROM_LEADER = (AppendRequest, Heartbeat, InstallSnapshot)
 
 _EVERYBODY: Mapping[type[Message], Handler] = {
     VoteRequest: election.handle_vote_request,
-    ProposeRequest: replication.refuse,
-    ProposeRefused: _note_refusal,
+    ProposeRequest: proposals.refuse,
+    ProposeConfiguration: proposals.refuse,
+    ProposeRefused: proposals.handle_propose_refused,
     ReadIndexResponse: read_index.handle_read_index_response,
 }
 _FOLLOWER: Mapping[type[Message], Handler] = {
@@ -117,7 +115,8 @@ _LEADER: Mapping[type[Message], Handler] = {
     **_EVERYBODY,
     AppendResponse: replication.handle_append_response,
     HeartbeatResponse: read_index.handle_heartbeat_response,
-    ProposeRequest: replication.handle_propose_request,
+    ProposeRequest: proposals.handle_propose_request,
+    ProposeConfiguration: membership.handle_propose_configuration,
     ReadIndexRequest: read_index.handle_read_index_request,
     TransferRequest: election.handle_transfer_request,
 }

@@ -10,6 +10,7 @@ Used by log lines, scenario files and the dump command, so that all speak alike:
 from collections.abc import Iterable
 from dataclasses import fields
 
+from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import (
     AppendRequest,
     Entry,
@@ -17,6 +18,7 @@ from podling.controlplane.raft.messages import (
     HardState,
     InstallSnapshot,
     Message,
+    Refusal,
     SnapshotMeta,
     VoteRequest,
 )
@@ -29,8 +31,19 @@ _ENTRIES_SHOWN = 8
 
 
 def entry(item: Entry) -> str:
-    kind = f'"{text(item.data)}"' if item.kind is EntryKind.COMMAND else item.kind.name.lower()
-    return f"{item.term}/{item.index} {kind}"
+    what = item.kind.name.lower()
+    if item.kind is EntryKind.COMMAND:
+        what = f'"{text(item.data)}"'
+    elif item.kind is EntryKind.CONFIGURATION:
+        what += f" {_configuration_of(item)}"
+    return f"{item.term}/{item.index} {what}"
+
+
+def _configuration_of(item: Entry) -> str:
+    try:
+        return configuration(configuration_entry.decode(item.data))
+    except configuration_entry.UnknownConfiguration as error:
+        return f"({error})"
 
 
 def entries(items: Iterable[Entry]) -> str:
@@ -53,7 +66,13 @@ def configuration(item: Configuration) -> str:
         parts.append(_members("outgoing", item.outgoing))
     if item.learners:
         parts.append(_members("learners", item.learners))
+    if item.context:
+        parts.append(f'context="{text(item.context)}"')
     return " ".join(parts)
+
+
+def refusal(item: Refusal) -> str:
+    return item.name.lower().replace("_", "-")
 
 
 def _members(name: str, members: Iterable[int]) -> str:
@@ -90,6 +109,10 @@ def _other_fields(item: Message) -> Iterable[str]:
             continue
         if value is True:
             yield field.name
+        elif isinstance(value, Configuration):
+            yield f"{field.name}=[{configuration(value)}]"
+        elif isinstance(value, Refusal):
+            yield refusal(value)
         elif isinstance(value, tuple):
             yield f"{field.name}={len(value)}"
         else:
@@ -110,7 +133,9 @@ def ready(item: Ready) -> str:
     if item.committed:
         lines.append(f"  apply {entries(item.committed)}")
     lines += [f"  read request={request} at index={index}" for request, index in item.reads]
-    lines += [f"  refused request={request}" for request in item.refused]
+    lines += [f"  refused request={request} {refusal(reason)}" for request, reason in item.refused]
+    if item.configuration is not None:
+        lines.append(f"  members {configuration(item.configuration)}")
     return "\n".join(lines)
 
 

@@ -18,7 +18,10 @@ def tick(raft: Raft) -> None:
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.election_timeout:
         raft.election_elapsed = 0
-        campaign(raft)
+        if raft.can_campaign:
+            campaign(raft)
+        else:
+            raft.become_follower(raft.term)
 
 
 def campaign(raft: Raft, *, pre: bool = True, force: bool = False) -> None:
@@ -110,13 +113,21 @@ def handle_timeout_now(raft: Raft, message: TimeoutNow) -> None:
 def handle_transfer_request(raft: Raft, request: TransferRequest) -> None:
     """Hand over to `request.target`, once it has the whole log (thesis 3.10)."""
     target = request.target or _furthest(raft)
-    if target in (NONE, raft.id) or target not in raft.configuration.all_voters:
+    if target == raft.id or target not in raft.configuration.voters:
         return
     raft.transfer_target = target
     # The hand-over has one election timeout to succeed.
     raft.election_elapsed = 0
     if raft.progress[target].match_index == raft.log.last_index:
         raft.send(TimeoutNow(raft.id, target, raft.term))
+
+
+def resign(raft: Raft) -> None:
+    """LEADER: lead no more, and ask the best of the voters to stand for election at once."""
+    successor = _furthest(raft)
+    if successor != NONE and raft.progress[successor].state is State.REPLICATE:
+        raft.send(TimeoutNow(raft.id, successor, raft.term))
+    raft.become_follower(raft.term)
 
 
 def _furthest(raft: Raft) -> int:

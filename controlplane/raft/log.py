@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from podling.controlplane.raft.configuration_history import ConfigurationHistory
 from podling.controlplane.raft.messages import Entry, SnapshotMeta
 from podling.controlplane.raft.storage import StoredState
 
@@ -46,6 +47,8 @@ class RaftLog:
         self.pending_snapshot: SnapshotMeta | None = None
         """A leader's snapshot taken into the log and not yet handed to the driver."""
         self._load(stored)
+        self.configurations = ConfigurationHistory(stored.snapshot, self._entries)
+        """Who the members are, as this log says."""
         self.committed = max(self.snapshot.index, min(stored.hard_state.commit, self.last_index))
         self.applied = self.snapshot.index
         self.applying = self.applied
@@ -127,7 +130,9 @@ class RaftLog:
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add entries that follow the last one."""
+        before = len(self._entries)
         self._entries.extend(entries)
+        self.configurations.append(self._entries[before:])
 
     def merge(
         self, previous_index: int, previous_term: int, entries: Sequence[Entry]
@@ -156,7 +161,8 @@ class RaftLog:
             )
         self._forget_stable_from(index)
         del self._entries[index - self._base_index - 1 :]
-        self._entries.extend(entries)
+        self.configurations.cut(index)
+        self.append(entries)
 
     def _forget_stable_from(self, index: int) -> None:
         self.stable = min(self.stable, index - 1)
@@ -181,6 +187,7 @@ class RaftLog:
         self._forget_stable_from(1)
         self._entries = []
         self._base_index, self._base_term = snapshot.index, snapshot.term
+        self.configurations = ConfigurationHistory(snapshot, ())
         self.snapshot = self.pending_snapshot = snapshot
         self.committed = self.applied = self.applying = self.handed = snapshot.index
 
@@ -206,6 +213,12 @@ class RaftLog:
             return ()
         through = min(self.committed, self.applying + max_entries)
         return self.slice(self.applying + 1, max_bytes, through=through)
+
+    def saved(self, snapshot: SnapshotMeta) -> None:
+        """A snapshot of this member's own state exists."""
+        if snapshot.index > self.snapshot.index:
+            self.snapshot = snapshot
+            self.configurations.forget_before(snapshot.index)
 
     def compact(self, index: int) -> None:
         """Drop the entries up to `index`, which a snapshot covers. Older calls change nothing."""

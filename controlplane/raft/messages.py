@@ -22,7 +22,7 @@ class EntryKind(IntEnum):
     NOOP = 2
     """A new leader's first entry: it commits what earlier terms left (Raft paper, section 8)."""
     CONFIGURATION = 3
-    """A change of membership; reserved."""
+    """The members from here on, whole (`configuration_entry`)."""
 
 
 class Entry(NamedTuple):
@@ -41,6 +41,21 @@ class Entry(NamedTuple):
 
 ENTRY_OVERHEAD = 24
 """Bytes by which an encoded entry is larger than its data, roughly."""
+
+
+class Refusal(IntEnum):
+    """Why a leader, or a member without one, took nothing; the values are on the wire."""
+
+    NOT_NOW = 0
+    """No leader, one that is new or hands over, or too much that waits to be committed."""
+    CHANGED = 1
+    """The configuration that the change was meant for is not in force any more."""
+    PENDING = 2
+    """Another change of membership is under way."""
+    LEARNER_BEHIND = 3
+    """A learner that is to vote has not got (nearly) the whole log yet."""
+    INVALID = 4
+    """There can be no such configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +178,23 @@ class ProposeRequest(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class ProposeRefused(Message):
-    """None of the commands of `request` was appended."""
+class ProposeConfiguration(Message):
+    """A follower passes a change of membership on to the leader of `term`, and of no other term."""
 
     request: int
+    """As in ProposeRequest."""
+    base: Configuration
+    """What is to be changed."""
+    proposed: Configuration
+    """Into this, if `base` is in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeRefused(Message):
+    """Nothing of `request`, commands or change of membership, was appended."""
+
+    request: int
+    reason: Refusal = Refusal.NOT_NOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ class Configuration:
     outgoing: frozenset[int] = frozenset()
     """Voters of the old configuration while a joint one is in force, else empty."""
     learners: frozenset[int] = frozenset()
-    """Get the log and have no vote; disjoint from both sets of voters."""
+    """Get the log and have no vote. None of them is in `voters`; one that is in `outgoing` has a
+    vote until the joint configuration is left."""
+    context: bytes = b""
+    """Opaque to the core: what the application knows about these members."""
 
     @property
     def all_voters(self) -> frozenset[int]:

@@ -5,21 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podling.controlplane.raft import core, election, read_index, replication
+from podling.controlplane.raft import core, election, membership, proposals, read_index, replication
 from podling.controlplane.raft.config import Config
 from podling.controlplane.raft.messages import (
     NONE,
     Entry,
     HardState,
     Message,
+    ProposeConfiguration,
     ProposeRequest,
     ReadIndexRequest,
+    Refusal,
     SnapshotMeta,
     TransferRequest,
     VoteResponse,
 )
+from podling.controlplane.raft.proposals import ProposalRefused
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.raft.replication import ProposalRefused
 from podling.controlplane.raft.state import Outbox, Raft, Role
 from podling.controlplane.raft.storage import StoredState
 
@@ -53,8 +55,11 @@ class Ready:
     """To be applied, in this order."""
     reads: tuple[tuple[int, int], ...]
     """(request, index): reads that may be answered once `index` is applied."""
-    refused: tuple[int, ...]
-    """Forwarded requests that the leader did not append."""
+    refused: tuple[tuple[int, Refusal], ...]
+    """(request, reason): forwarded requests of which the leader appended nothing."""
+    configuration: Configuration | None
+    """The members in force now, if they are others than at the last Ready. Not yet committed,
+    perhaps, and then still to be rolled back; for those that are, see `committed`."""
 
     @property
     def must_persist(self) -> bool:
@@ -80,6 +85,7 @@ class RawNode:
         """For reading by tests and `describe`; nobody else looks inside."""
         self._number = 0
         self._handed_state = stored.hard_state
+        self._handed_configuration = self.raft.configuration
         self._own_votes: deque[tuple[int, VoteResponse]] = deque()
         """Votes for this member itself, with the number of the Ready that writes them."""
 
@@ -98,6 +104,7 @@ class RawNode:
 
     @property
     def configuration(self) -> Configuration:
+        """The members in force: the newest configuration in the log."""
         return self.raft.configuration
 
     def tick(self) -> bool:
@@ -128,11 +135,31 @@ class RawNode:
         """
         raft = self.raft
         if raft.role is Role.LEADER:
-            return Proposed(raft.term, replication.append_commands(raft, commands))
-        if raft.leader == NONE:
-            raise ProposalRefused("no leader is known")
+            return Proposed(raft.term, proposals.append_commands(raft, commands))
+        self._check_leader()
         raft.send(ProposeRequest(raft.id, raft.leader, raft.term, request, tuple(commands)))
         return Proposed(raft.term, 0)
+
+    def propose_configuration(
+        self, base: Configuration, proposed: Configuration, request: int
+    ) -> Proposed:
+        """Change the members from `base` to `proposed`, or ask the leader to (`request` as above).
+
+        Raises ProposalRefused, and nothing is written, if `base` is not in force, another change is
+        under way, or it cannot be; what was passed on may still be refused. In force when appended;
+        it has been made when an entry with `proposed` comes in `Ready.committed`. If more than one
+        voter changes, a joint configuration of both comes first, and its entry is `first_index`.
+        """
+        raft = self.raft
+        if raft.role is Role.LEADER:
+            return Proposed(raft.term, membership.change(raft, base, proposed))
+        self._check_leader()
+        raft.send(ProposeConfiguration(raft.id, raft.leader, raft.term, request, base, proposed))
+        return Proposed(raft.term, 0)
+
+    def _check_leader(self) -> None:
+        if self.raft.leader == NONE:
+            raise ProposalRefused(Refusal.NOT_NOW, "no leader is known")
 
     def read_index(self, request: int) -> bool:
         """Ask for an index to read at; it comes in `Ready.reads`, or never if the leader changes.
@@ -147,7 +174,10 @@ class RawNode:
         return raft.leader != NONE
 
     def transfer_leadership(self, target: int = NONE) -> None:
-        """Ask the leader, this member or another, to hand over (`NONE`: to whoever is furthest)."""
+        """Ask the leader, this member or another, to hand over (`NONE`: to whoever is furthest).
+
+        To a voter that stays one; the leader ignores anything else.
+        """
         raft = self.raft
         request = TransferRequest(raft.id, raft.leader, raft.term, target)
         if raft.role is Role.LEADER:
@@ -167,23 +197,25 @@ class RawNode:
         """Names a snapshot of the state as applied now.
 
         None if there is nothing new to save, or entries of it are not on this member's disk yet: a
-        snapshot file must not be ahead of the log beside it.
+        snapshot file must not be ahead of the log beside it. Nor before a member that has joined
+        knows who the members were at that point.
         """
         log = self.raft.log
         term = log.term(log.applied)
         if log.applied > log.stable or log.applied <= log.snapshot.index or term is None:
             return None
-        return SnapshotMeta(log.applied, term, self.raft.configuration)
+        configuration = log.configurations.at(log.applied)
+        return SnapshotMeta(log.applied, term, configuration) if configuration.voters else None
 
     def snapshot_saved(self, snapshot: SnapshotMeta, compact_to: int) -> None:
         """A snapshot of this member's state is on disk; drop the entries up to `compact_to`."""
-        if snapshot.index > self.raft.log.snapshot.index:
-            self.raft.log.snapshot = snapshot
+        self.raft.log.saved(snapshot)
         self.raft.log.compact(compact_to)
 
-    def set_configuration(self, configuration: Configuration) -> None:
-        """A change of membership has taken effect."""
-        self.raft.set_configuration(configuration)
+    def step_down(self) -> None:
+        """Stop leading, because this member cannot write: somebody who can is to take over."""
+        if self.raft.role is Role.LEADER:
+            election.resign(self.raft)
 
     def persisted(self, number: int) -> None:
         """The Ready `number`, and all before it, are on disk."""
@@ -195,6 +227,8 @@ class RawNode:
     def ready(self) -> Ready | None:
         """What is to be done now; None if nothing. Follow it with `advance`."""
         raft = self.raft
+        if raft.role is Role.LEADER:
+            membership.conclude(raft)
         if raft.role is Role.LEADER:
             read_index.flush(raft)
             replication.flush(raft)
@@ -219,6 +253,7 @@ class RawNode:
             committed,
             tuple(outbox.reads),
             tuple(outbox.refused),
+            self._changed_configuration(),
         )
         if committed:
             raft.log.applying = committed[-1].index
@@ -242,6 +277,11 @@ class RawNode:
         self._handed_state = now
         return now
 
+    def _changed_configuration(self) -> Configuration | None:
+        now, before = self.raft.configuration, self._handed_configuration
+        self._handed_configuration = now
+        return None if now is before or now == before else now
+
     def _keep_own_votes(self, number: int, messages: list[Message]) -> tuple[Message, ...]:
         own = [message for message in messages if message.to == self.raft.id]
         for message in own:
@@ -258,4 +298,5 @@ def _has_content(ready: Ready) -> bool:
         or ready.committed
         or ready.reads
         or ready.refused
+        or ready.configuration is not None
     )

@@ -34,6 +34,9 @@ def flush(raft: Raft) -> None:
     Until an entry of its own term is committed, a leader does not know the newest commit index.
     """
     reads = raft.reads
+    if reads.confirming:
+        # Fewer may be enough than when the round began.
+        _answer_if_confirmed(raft)
     if reads.confirming or not reads.waiting or not raft.has_committed_in_term:
         return
     reads.confirming, reads.waiting = reads.waiting, []

@@ -1,64 +1,21 @@
-"""Replication: proposals, append messages, heartbeats and snapshots, on both ends.
+"""Replication: append messages, heartbeats and snapshots, on both ends.
 
 What the leader has to send goes out in `flush`, once per Ready: however many proposals and answers
 came in before, each follower gets one message with all the entries and the newest commit index.
 """
 
-from collections.abc import Sequence
-
 from podling.controlplane.raft.log import Compacted
 from podling.controlplane.raft.messages import (
-    ENTRY_OVERHEAD,
-    NONE,
     AppendRequest,
     AppendResponse,
-    Entry,
-    EntryKind,
     Heartbeat,
     HeartbeatResponse,
     InstallSnapshot,
-    ProposeRefused,
-    ProposeRequest,
     TimeoutNow,
 )
 from podling.controlplane.raft.progress import Progress, State
 from podling.controlplane.raft.quorum import committed_index
 from podling.controlplane.raft.state import Raft, Role
-
-
-class ProposalRefused(Exception):
-    """Nothing was appended; the text says why."""
-
-
-def append_commands(raft: Raft, commands: Sequence[bytes]) -> int:
-    """LEADER: append `commands` to the log; return the index of the first.
-
-    Raises ProposalRefused, with nothing appended, while handing over or with too much uncommitted.
-    """
-    if raft.transfer_target != NONE:
-        raise ProposalRefused("leadership is being handed over")
-    size = sum(map(len, commands)) + ENTRY_OVERHEAD * len(commands)
-    if raft.uncommitted and raft.uncommitted.size + size > raft.config.max_uncommitted_bytes:
-        raise ProposalRefused("too much is waiting to be committed")
-    first, term = raft.log.last_index + 1, raft.term
-    raft.log.append(
-        Entry(index, term, EntryKind.COMMAND, command)
-        for index, command in enumerate(commands, start=first)
-    )
-    raft.uncommitted.add(raft.log.last_index, size)
-    return first
-
-
-def handle_propose_request(raft: Raft, request: ProposeRequest) -> None:
-    """LEADER: append what a follower passed on, if it meant this leader's term."""
-    try:
-        append_commands(raft, request.commands)
-    except ProposalRefused:
-        refuse(raft, request)
-
-
-def refuse(raft: Raft, request: ProposeRequest) -> None:
-    raft.send(ProposeRefused(raft.id, request.sender, raft.term, request.request))
 
 
 def maybe_commit(raft: Raft) -> None:
@@ -196,7 +153,6 @@ def handle_install_snapshot(raft: Raft, message: InstallSnapshot) -> None:
             raft.log.commit_to(snapshot.index)
         else:
             raft.log.restore(snapshot)
-            raft.set_configuration(snapshot.configuration)
     raft.send(AppendResponse(raft.id, message.sender, raft.term, raft.log.committed))
 
 

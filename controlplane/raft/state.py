@@ -20,6 +20,7 @@ from podling.controlplane.raft.messages import (
     Entry,
     EntryKind,
     Message,
+    Refusal,
     VoteResponse,
 )
 from podling.controlplane.raft.progress import Progress, Window
@@ -47,8 +48,8 @@ class Outbox:
     """Promise something that is not on disk yet."""
     reads: list[tuple[int, int]] = field(default_factory=list)
     """(request, index): this member's reads that were confirmed."""
-    refused: list[int] = field(default_factory=list)
-    """Requests whose commands the leader did not append."""
+    refused: list[tuple[int, Refusal]] = field(default_factory=list)
+    """Requests of which the leader appended nothing, and why."""
 
 
 @dataclass(slots=True)
@@ -75,7 +76,6 @@ class Raft:
         self.id = config.member_id
         self.dice = dice
         self.log = RaftLog(stored)
-        self.configuration = stored.snapshot.configuration
         self.term = stored.hard_state.term
         self.vote = stored.hard_state.vote
         self.role = Role.FOLLOWER
@@ -83,7 +83,7 @@ class Raft:
         self.votes: dict[int, bool] = {}
         """Answers in the election under way."""
         self.progress: dict[int, Progress] = {}
-        """LEADER: of every member, this one included."""
+        """LEADER: of every member, and of this one even if it is none."""
         self.uncommitted = Window(sys.maxsize, config.max_uncommitted_bytes)
         """LEADER: own proposals not yet committed."""
         self.flushed_commit = 0
@@ -98,6 +98,16 @@ class Raft:
         self.election_timeout = 0
         """Ticks, drawn anew whenever the role or the term changes."""
         self._reset_timers()
+
+    @property
+    def configuration(self) -> Configuration:
+        """The newest in the log, committed or not (paper, section 6)."""
+        return self.log.configurations.latest
+
+    @property
+    def configuration_committed(self) -> bool:
+        """Whether it can no longer be overwritten."""
+        return self.log.configurations.latest_index <= self.log.committed
 
     @property
     def peers(self) -> list[int]:
@@ -135,15 +145,16 @@ class Raft:
 
     def become_leader(self) -> None:
         self._enter_role(Role.LEADER, self.id)
-        for member in self.configuration.members:
-            self.progress[member] = self._new_progress(active=member == self.id)
+        next_index = self.log.last_index + 1
+        for member in self.configuration.members | {self.id}:
+            self.progress[member] = self._new_progress(next_index, active=member == self.id)
         own = self.progress[self.id]
         own.acknowledge(self.log.stable)
         self.log.append([Entry(self.log.last_index + 1, self.term, EntryKind.NOOP, b"")])
 
-    def _new_progress(self, *, active: bool) -> Progress:
+    def _new_progress(self, next_index: int, *, active: bool) -> Progress:
         window = Window(self.config.max_inflight_messages, self.config.max_inflight_bytes)
-        return Progress(self.log.last_index + 1, window, active=active)
+        return Progress(next_index, window, active=active)
 
     def _enter_term(self, term: int) -> None:
         if term < self.term:
@@ -166,12 +177,10 @@ class Raft:
         ticks = self.config.election_ticks
         self.election_timeout = ticks + self.dice.randrange(max(ticks // 2, 1))
 
-    def set_configuration(self, configuration: Configuration) -> None:
-        """Take another set of members into force."""
-        self.configuration = configuration
-        if self.role is not Role.LEADER:
-            return
-        for member in self.progress.keys() - configuration.members:
+    def track_members(self) -> None:
+        """LEADER: the configuration has changed with the last entry, which newcomers get first."""
+        members = self.configuration.members | {self.id}
+        for member in self.progress.keys() - members:
             del self.progress[member]
-        for member in configuration.members - self.progress.keys():
-            self.progress[member] = self._new_progress(active=True)
+        for member in members - self.progress.keys():
+            self.progress[member] = self._new_progress(self.log.last_index, active=True)

@@ -181,7 +181,7 @@ class Driver:
         for entry in ready.committed:
             self._apply(entry)
         self._parts.node.advance(ready)
-        for request in ready.refused:
+        for request, _ in ready.refused:
             self._parts.proposals.refused(request)
             self._refused = True
         for request, index in ready.reads:
@@ -215,8 +215,6 @@ class Driver:
             command = command_of(entry.data)
             result = self._parts.state_machine.apply(entry.index, entry.term, command)
             self._parts.proposals.applied(entry.data, result)
-        elif entry.kind is not EntryKind.NOOP:
-            raise ValueError(f"entry {entry.index} is a {entry.kind.name}, which is not known here")
         self.applied_index = entry.index
 
     def _enter_term(self, term: int) -> None:

@@ -30,7 +30,10 @@ def decode_batch(batch: pb.Batch) -> list[raft.Message]:
 
 
 def encode(message: raft.Message) -> pb.Message:
-    field, body = _ENCODERS[type(message)]
+    try:
+        field, body = _ENCODERS[type(message)]
+    except KeyError:
+        raise UnknownMessage(f"{type(message).__name__} cannot be sent") from None
     return pb.Message(
         sender=message.sender, to=message.to, term=message.term, **{field: body(message)}
     )

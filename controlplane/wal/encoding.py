@@ -7,15 +7,18 @@ length and bytes. What has another version than this program knows is refused by
 import struct
 from collections.abc import Iterable, Sequence
 
+from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 
 VERSION = 1
+SNAPSHOT_VERSION = 2
 
 _ENTRY = struct.Struct("<BBQQ")
 _SIZED_ENTRY = struct.Struct("<IBBQQ")
 _HARD_STATE = struct.Struct("<QQQ")
-_SNAPSHOT = struct.Struct("<BQQHHH")
+_SNAPSHOT = struct.Struct("<BQQ")
+_SNAPSHOT_1 = struct.Struct("<BQQHHH")
 HARD_STATE_SIZE = _HARD_STATE.size
 _KINDS = {int(kind): kind for kind in EntryKind}
 
@@ -60,27 +63,32 @@ def decode_hard_state(data: bytes, start: int = 0) -> HardState:
 
 def encode_snapshot(snapshot: SnapshotMeta) -> bytes:
     """Index, term and members."""
-    configuration = snapshot.configuration
-    groups = [
-        sorted(configuration.voters),
-        sorted(configuration.outgoing),
-        sorted(configuration.learners),
-    ]
-    head = _SNAPSHOT.pack(VERSION, snapshot.index, snapshot.term, *map(len, groups))
-    members = [member for group in groups for member in group]
-    return head + struct.pack(f"<{len(members)}Q", *members)
+    head = _SNAPSHOT.pack(SNAPSHOT_VERSION, snapshot.index, snapshot.term)
+    return head + configuration_entry.encode(snapshot.configuration)
 
 
 def decode_snapshot(data: bytes, start: int = 0) -> SnapshotMeta:
-    """Raises UnknownFormat."""
+    """The name that fills `data` from `start` on; raises UnknownFormat."""
     try:
-        version, index, term, *counts = _SNAPSHOT.unpack_from(data, start)
-        if version != VERSION:
-            raise UnknownFormat(f"a snapshot of format {version}, this program knows {VERSION}")
-        members = struct.unpack_from(f"<{sum(counts)}Q", data, start + _SNAPSHOT.size)
-    except struct.error as error:
+        version, index, term = _SNAPSHOT.unpack_from(data, start)
+        if version == 1:
+            return _decode_snapshot_1(data, start)
+        if version != SNAPSHOT_VERSION:
+            raise UnknownFormat(
+                f"a snapshot of format {version}, this program knows {SNAPSHOT_VERSION}"
+            )
+        configuration = configuration_entry.decode(data[start + _SNAPSHOT.size :])
+    except (struct.error, configuration_entry.UnknownConfiguration) as error:
         raise UnknownFormat(f"not the name of a snapshot: {error}") from error
-    return SnapshotMeta(index, term, Configuration(*_groups(members, counts)))
+    return SnapshotMeta(index, term, configuration)
+
+
+def _decode_snapshot_1(data: bytes, start: int) -> SnapshotMeta:
+    """As it was before configurations had a context."""
+    _, index, term, *counts = _SNAPSHOT_1.unpack_from(data, start)
+    members = struct.unpack_from(f"<{sum(counts)}Q", data, start + _SNAPSHOT_1.size)
+    voters, outgoing, learners = _groups(members, counts)
+    return SnapshotMeta(index, term, Configuration(voters, outgoing, learners))
 
 
 def _groups(members: Sequence[int], counts: Iterable[int]) -> Iterable[frozenset[int]]:

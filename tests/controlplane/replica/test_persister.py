@@ -53,6 +53,7 @@ def ready(
         committed=(),
         reads=(),
         refused=(),
+        configuration=None,
     )
 
 

@@ -1,0 +1,55 @@
+"""A configuration as bytes: the data of a CONFIGURATION entry, and part of a snapshot's name. Pure.
+
+    version  counts of voters, outgoing, learners  length of context  member ids, sorted  context
+    1 byte   2 bytes each                          4 bytes            8 bytes each
+
+All little-endian. What has another version than this program knows is refused by name.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from podling.controlplane.raft.quorum import Configuration
+
+VERSION = 1
+
+_HEAD = struct.Struct("<BHHHI")
+
+
+class UnknownConfiguration(ValueError):
+    """Bytes that are no configuration, or one that a newer program wrote."""
+
+
+def encode(configuration: Configuration) -> bytes:
+    """The same bytes for equal configurations, everywhere."""
+    groups = [configuration.voters, configuration.outgoing, configuration.learners]
+    members = [member for group in groups for member in sorted(group)]
+    head = _HEAD.pack(VERSION, *map(len, groups), len(configuration.context))
+    return head + struct.pack(f"<{len(members)}Q", *members) + configuration.context
+
+
+def decode(data: bytes) -> Configuration:
+    """Raises UnknownConfiguration."""
+    try:
+        version, *counts, length = _HEAD.unpack_from(data)
+        if version != VERSION:
+            raise UnknownConfiguration(
+                f"a configuration of format {version}, this program knows {VERSION}"
+            )
+        members = struct.unpack_from(f"<{sum(counts)}Q", data, _HEAD.size)
+    except struct.error as error:
+        raise UnknownConfiguration(f"not a configuration: {error}") from error
+    context = data[_HEAD.size + 8 * len(members) :]
+    if len(context) != length:
+        raise UnknownConfiguration(
+            f"not a configuration: {len(context)} bytes of context instead of {length}"
+        )
+    voters, outgoing, learners = _groups(members, counts)
+    return Configuration(voters, outgoing, learners, context)
+
+
+def _groups(members: Sequence[int], counts: Sequence[int]) -> Iterator[frozenset[int]]:
+    start = 0
+    for count in counts:
+        yield frozenset(members[start : start + count])
+        start += count
