@@ -152,7 +152,7 @@ class Replica:
         theirs = self._around.transport.command_versions()
         if len(theirs) + 1 < len(self._config.members):
             return 0
-        return min(self._around.state_machine.command_version, *theirs.values())
+        return min((self._around.state_machine.command_version, *theirs.values()))
 
     async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:
         """Make another member the leader; `None` picks the one that is furthest.

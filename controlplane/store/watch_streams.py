@@ -57,7 +57,8 @@ class WatchStream:
         """Responses to be handed out before any more events."""
         self._ready: dict[int, None] = {}
         """Watches that may have something, in the order in which they will be asked."""
-        self._wake = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
+        """Who waits in `next`; a bare future, because thousands of streams wake at every event."""
         self._room = asyncio.Event()
         self._progress_wanted = False
         self._end: errors.StoreError | None = None
@@ -78,7 +79,7 @@ class WatchStream:
                 revision, ALL_WATCHES, created=True, canceled=True, cancel_reason=str(error)
             )
         self._outbox.append(response)
-        self._wake.set()
+        self._wake()
         return response
 
     def cancel(self, watch_id: int) -> None:
@@ -87,12 +88,12 @@ class WatchStream:
         if watch is not None:
             self._remove(watch)
             self._outbox.append(WatchResponse(self.revision, watch_id, canceled=True))
-            self._wake.set()
+            self._wake()
 
     def request_progress(self) -> None:
         """Have `next` say how far all watches are, once none of them has anything pending."""
         self._progress_wanted = True
-        self._wake.set()
+        self._wake()
 
     async def next(self) -> WatchResponse:
         """Wait for the next response. Raises what the stream was closed with."""
@@ -128,7 +129,7 @@ class WatchStream:
         self._end = error or errors.Stopped()
         for watch in tuple(self._watches.values()):
             self._remove(watch)
-        self._wake.set()
+        self._wake()
         self._room.set()
         self._on_close(self)
 
@@ -146,6 +147,7 @@ class WatchStream:
             start_revision=request.start_revision,
             filters=request.filters,
             on_ready=lambda: self._on_ready(watch.id),
+            prev_kv=request.prev_kv,
         )
         self._watches[watch.id] = watch
         if not request.watch_id:
@@ -158,7 +160,7 @@ class WatchStream:
 
     def _on_ready(self, watch_id: int) -> None:
         self._ready[watch_id] = None
-        self._wake.set()
+        self._wake()
 
     def _take(self) -> WatchResponse | None:
         watch_id = next(iter(self._ready))
@@ -182,13 +184,12 @@ class WatchStream:
         return self._respond(watch, batch.events, batch.revision)
 
     def _respond(self, watch: _Watch, events: Sequence[Event], revision: int) -> WatchResponse:
-        if not watch.request.prev_kv:
-            events = [event._replace(previous=None) for event in events]
-        if watch.request.fragment:
-            *fragments, events = list(_fragments(events, self._max_response_bytes))
-            self._outbox += (
-                WatchResponse(revision, watch.id, events=each, fragment=True) for each in fragments
-            )
+        if not watch.request.fragment:
+            return WatchResponse(revision, watch.id, events=events)
+        *fragments, events = list(_fragments(events, self._max_response_bytes))
+        self._outbox += (
+            WatchResponse(revision, watch.id, events=each, fragment=True) for each in fragments
+        )
         self._outbox.append(WatchResponse(revision, watch.id, events=events))
         return self._outbox.popleft()
 
@@ -203,18 +204,26 @@ class WatchStream:
     def _progress_due(self, watch: _Watch) -> float:
         return watch.quiet_since + self._progress_interval
 
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
     async def _wait(self) -> None:
+        """Until there may be something to hand out."""
+        loop = asyncio.get_running_loop()
         due = [
             self._progress_due(watch)
             for watch in self._watches.values()
             if watch.request.progress_notify
         ]
-        self._wake.clear()
+        self._waiting = loop.create_future()
+        timer = loop.call_at(min(due), self._wake) if due else None
         try:
-            async with asyncio.timeout_at(min(due, default=None)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._waiting
+        finally:
+            self._waiting = None
+            if timer is not None:
+                timer.cancel()
 
 
 def _fragments(events: Sequence[Event], max_bytes: int) -> list[Sequence[Event]]:

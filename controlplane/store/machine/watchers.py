@@ -15,8 +15,9 @@ holds a part of a revision.
     watchers.take(watcher)                                     # one event, revision 2
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store import errors
@@ -52,8 +53,11 @@ class Watcher:
     """Events of older revisions are of no interest, or have been handed out or are pending."""
     on_ready: Callable[[], None]
     """Called when `take` will hand out something that it would not have before."""
+    prev_kv: bool = True
+    """Events are handed out with what was there before."""
     synced: bool = False
-    pending: list[Event] = field(default_factory=list)
+    pending: list[Sequence[Event]] = field(default_factory=list)
+    """One element for each transaction; shared with the other watchers of the same range."""
     pending_bytes: int = 0
 
     def wants(self, event: Event) -> bool:
@@ -87,6 +91,7 @@ class Watchers:
         start_revision: int,
         filters: frozenset[WatchFilter],
         on_ready: Callable[[], None],
+        prev_kv: bool = True,
     ) -> Watcher:
         """Watch from `start_revision` on; 0 means from now, and a future one waits for it.
 
@@ -95,7 +100,7 @@ class Watchers:
         if range_end and range_end != NO_END and key >= range_end:
             raise errors.EmptyWatchRange
         now = self._store().revision
-        watcher = Watcher(key, range_end, filters, start_revision or now + 1, on_ready)
+        watcher = Watcher(key, range_end, filters, start_revision or now + 1, on_ready, prev_kv)
         self._all[watcher] = None
         if watcher.next_revision > now:
             self._sync(watcher)
@@ -112,21 +117,16 @@ class Watchers:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Offer the events of the transaction just committed to every synced watcher."""
-        if not events or not (self._by_key or self._by_range):
+        if not events:
             return
-        offers: dict[Watcher, list[Event]] = {}
-        for event in events:
-            key = event.kv.key
-            for watcher in self._by_key.get(key, ()):
-                if watcher.wants(event):
-                    offers.setdefault(watcher, []).append(event)
-            for (start, end), watchers in self._by_range.items():
-                if in_range(key, start, end):
-                    for watcher in watchers:
-                        if watcher.wants(event):
-                            offers.setdefault(watcher, []).append(event)
-        for watcher, wanted in offers.items():
-            self._offer(watcher, wanted)
+        if self._by_key:
+            for key in dict.fromkeys(event.kv.key for event in events):
+                if key in self._by_key:
+                    self._offer([each for each in events if each.kv.key == key], self._by_key[key])
+        # A copy: a watcher that falls behind leaves its group.
+        for (start, end), watchers in tuple(self._by_range.items()):
+            if inside := [each for each in events if in_range(each.kv.key, start, end)]:
+                self._offer(inside, watchers)
 
     def take(self, watcher: Watcher) -> Batch | None:
         """The next batch, None if there is none now.
@@ -135,7 +135,7 @@ class Watchers:
         Raises Compacted, after which the watcher must be removed.
         """
         if watcher.pending:
-            events = watcher.pending
+            events = _joined(watcher.pending)
             watcher.pending, watcher.pending_bytes = [], 0
             # An unsynced watcher's pending events end before the revision it goes on from.
             told = self._store().revision if watcher.synced else watcher.next_revision - 1
@@ -159,14 +159,32 @@ class Watchers:
                 watcher.next_revision = max(watcher.next_revision, revision + 1)
             watcher.on_ready()
 
-    def _offer(self, watcher: Watcher, events: Sequence[Event]) -> None:
+    def _offer(self, events: Sequence[Event], watchers: Iterable[Watcher]) -> None:
+        """Offer events of one transaction to all who watch their range.
+
+        Almost all of them want the same, so what is handed out is made once for all.
+        """
+        revision, size = events[0].kv.mod_revision, _size(events)
+        bare: Sequence[Event] = ()
+        for watcher in tuple(watchers):
+            if watcher.filters or watcher.next_revision > revision:
+                wanted = [event for event in events if watcher.wants(event)]
+                if wanted:
+                    self._add_pending(watcher, _shown(watcher, wanted), _size(wanted))
+            elif watcher.prev_kv:
+                self._add_pending(watcher, events, size)
+            else:
+                bare = bare or _without_previous(events)
+                self._add_pending(watcher, bare, size)
+
+    def _add_pending(self, watcher: Watcher, events: Sequence[Event], size: int) -> None:
         if watcher.pending_bytes >= self._max_pending_bytes:
             self._unsync(watcher)
             watcher.next_revision = events[0].kv.mod_revision
             return
         first = not watcher.pending
-        watcher.pending += events
-        watcher.pending_bytes += _size(events)
+        watcher.pending.append(events)
+        watcher.pending_bytes += size
         if first:
             watcher.on_ready()
 
@@ -188,7 +206,7 @@ class Watchers:
         watcher.next_revision = max(watcher.next_revision, last + 1)
         if watcher.next_revision > store.revision:
             self._sync(watcher)
-        return Batch(events, last)
+        return Batch(_shown(watcher, events), last)
 
     def _sync(self, watcher: Watcher) -> None:
         watcher.synced = True
@@ -209,6 +227,18 @@ class Watchers:
 
 def _matches(watcher: Watcher, event: Event) -> bool:
     return in_range(event.kv.key, watcher.key, watcher.range_end) and watcher.wants(event)
+
+
+def _joined(pending: list[Sequence[Event]]) -> Sequence[Event]:
+    return pending[0] if len(pending) == 1 else list(chain.from_iterable(pending))
+
+
+def _shown(watcher: Watcher, events: Sequence[Event]) -> Sequence[Event]:
+    return events if watcher.prev_kv else _without_previous(events)
+
+
+def _without_previous(events: Sequence[Event]) -> Sequence[Event]:
+    return [Event(event.kv, None, event.deleted) for event in events]
 
 
 def _size(events: Sequence[Event]) -> int:

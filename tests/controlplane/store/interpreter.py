@@ -125,7 +125,7 @@ class Interpreter:
 
     def do_pending(self) -> str:
         return "\n".join(
-            f"{name}: {len(each.pending)} events, {'synced' if each.synced else 'unsynced'}, "
+            f"{name}: {sum(map(len, each.pending))} events, {'synced' if each.synced else 'unsynced'}, "
             f"next {each.next_revision}"
             for name, each in sorted(self.watchers.items())
         )
