@@ -146,6 +146,120 @@ class NotCapable(StoreError):
     text = "etcdserver: not capable"
 
 
+class RootUserMissing(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: root user does not exist"
+
+
+class RootRoleMissing(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: root user does not have root role"
+
+
+class UserExists(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: user name already exists"
+
+
+class UserEmpty(StoreError):
+    """No name where one is needed; also whoever asks without saying who, once that matters."""
+
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: user name is empty"
+
+
+class UserNotFound(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: user name not found"
+
+
+class RoleExists(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: role name already exists"
+
+
+class RoleNotFound(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: role name not found"
+
+
+class RoleEmpty(StoreError):
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: role name is empty"
+
+
+class AuthFailed(StoreError):
+    """Wrong password, no such user: which of them is not told."""
+
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class NoPasswordUser(StoreError):
+    """A user without a password cannot log in with one. etcd has no status of its own for it."""
+
+    text = "auth: authentication failed, password was given for no password user"
+
+
+class PasswordTooLong(StoreError):
+    """bcrypt looks at the first 72 bytes only. etcd has no status of its own for it."""
+
+    text = "bcrypt: password length exceeds 72 bytes"
+
+
+class PermissionNotGiven(StoreError):
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: permission not given"
+
+
+class PermissionDenied(StoreError):
+    status = "PERMISSION_DENIED"
+    text = "etcdserver: permission denied"
+
+
+class RoleNotGranted(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGranted(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: permission is not granted to the role"
+
+
+class AuthNotEnabled(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: authentication is not enabled"
+
+
+class InvalidAuthToken(StoreError):
+    """Unknown here, or not used for too long: log in again."""
+
+    status = "UNAUTHENTICATED"
+    text = "etcdserver: invalid auth token"
+
+
+class InvalidAuthManagement(StoreError):
+    """It would leave nobody who can manage users, or it is no range of keys."""
+
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: invalid auth management"
+
+
+class AuthOldRevision(StoreError):
+    """Users or roles changed between the request and its turn: ask again."""
+
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: revision of auth store is old"
+
+
+class Corrupt(StoreError):
+    """Members were found to differ; nothing more is written until somebody has looked."""
+
+    status = "DATA_LOSS"
+    text = "etcdserver: corrupt cluster"
+
+
 class EmptyWatchRange(StoreError):
     """Travels as the reason of a cancelled watch, not as a status."""
 
@@ -158,3 +272,23 @@ class DuplicateWatchID(StoreError):
 
     status = "INVALID_ARGUMENT"
     text = "mvcc: duplicate watch ID provided on the WatchStream"
+
+
+class SessionExpired(StoreError):
+    """The lease ended while its owner waited for a lock."""
+
+    text = "mutex: session is expired"
+
+
+class NotElected(StoreError):
+    """The caller does not lead the election, or no more."""
+
+    text = "election: not leader"
+
+
+class NobodyElected(StoreError):
+    text = "election: no leader"
+
+
+class MissingLeaderKey(StoreError):
+    text = '"leader" field must be provided'

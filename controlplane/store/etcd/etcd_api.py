@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from podling.controlplane.etcdpb import rpc_pb2
+from podling.controlplane.etcdpb import election_pb2, lock_pb2, rpc_pb2
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.methods import Method, methods_of
 from podling.controlplane.store.etcd.rpc_cluster import ClusterService, MemberInfo
+from podling.controlplane.store.etcd.rpc_election import ElectionService
 from podling.controlplane.store.etcd.rpc_kv import KVService
 from podling.controlplane.store.etcd.rpc_lease import LeaseService
+from podling.controlplane.store.etcd.rpc_lock import LockService
 from podling.controlplane.store.etcd.rpc_maintenance import MaintenanceService
 from podling.controlplane.store.etcd.rpc_watch import WatchService
 from podling.controlplane.store.store import Store
@@ -27,10 +29,12 @@ def methods(
         "Lease": LeaseService(store, writer),
         "Cluster": ClusterService(store, writer, members),
         "Maintenance": MaintenanceService(store, writer),
+        "Lock": LockService(store, writer),
+        "Election": ElectionService(store, writer),
     }
-    services = rpc_pb2.DESCRIPTOR.services_by_name
     return {
         path: method
-        for name, servant in servants.items()
-        for path, method in methods_of(services[name], servant).items()
+        for file in (rpc_pb2, lock_pb2, election_pb2)
+        for name, service in file.DESCRIPTOR.services_by_name.items()
+        for path, method in methods_of(service, servants.get(name)).items()
     }
