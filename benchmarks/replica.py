@@ -27,7 +27,8 @@ from pathlib import Path
 import uvloop
 
 from podling.aiokit.clock import system_wall_clock
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.replica.replica import Replica
@@ -82,7 +83,7 @@ def prepare(folder: Path) -> dict[int, Member]:
         authority.issue(subject, folder / f"{name}.crt", folder / f"{name}.key")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            members[number] = Member(name, f"127.0.0.1:{probe.getsockname()[1]}")
+            members[number] = Member(name, (f"http://127.0.0.1:{probe.getsockname()[1]}",))
     return members
 
 
@@ -162,7 +163,7 @@ def run_all(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=options.dir) as scratch:
         folder = Path(scratch)
         members = prepare(folder)
-        addresses = [member.address for member in members.values()]
+        addresses = [member.peer_urls[0] for member in members.values()]
         followers = [
             subprocess.Popen(
                 [sys.executable, __file__, "--member", str(number), scratch, *addresses],
@@ -188,7 +189,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.member:
         addresses = options.rest[1:]
-        members = {n: Member(f"replica-{n}", a) for n, a in enumerate(addresses, start=1)}
+        members = {n: Member(f"replica-{n}", (a,)) for n, a in enumerate(addresses, start=1)}
         uvloop.run(follow(Path(options.rest[0]), members, options.member))
     else:
         run_all(options)

@@ -24,7 +24,8 @@ from pathlib import Path
 import uvloop
 
 from podling.aiokit import ids
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.store import Store
@@ -33,6 +34,9 @@ from podling.controlplane.wal.disk import OsDisk
 
 WRITERS = (1, 16, 64)
 RANGE_KEYS = 5000
+WATCHERS = 1000
+EVENT_RATE = 200
+"""Events per second, each for every watcher."""
 CLUSTER = 1
 
 
@@ -49,7 +53,7 @@ class Result:
 
 def build(member: int, ports: list[int], folder: Path) -> StoreServer:
     members = {
-        number: Member(f"replica-{number}", f"127.0.0.1:{port}")
+        number: Member(f"replica-{number}", (f"http://127.0.0.1:{port}",))
         for number, port in enumerate(ports, start=1)
     }
     config = ReplicaConfig(
@@ -134,6 +138,51 @@ async def measure(store: Store, options: argparse.Namespace) -> None:
     report(
         f"range of {RANGE_KEYS} keys, 1 reader",
         [await load(1, 0.5, read_range) for _ in range(options.rounds)],
+    )
+
+    report(
+        f"events to {WATCHERS} watchers, {EVENT_RATE}/s",
+        [await watch(store, options.seconds, value) for _ in range(options.rounds)],
+    )
+
+
+async def watch(store: Store, seconds: float, value: bytes) -> Result:
+    """From each put's begin to each of the watchers of its range, which all watch the same one.
+
+    Puts are due at fixed moments, whatever became of those before.
+    """
+    loop = asyncio.get_running_loop()
+    begun: dict[bytes, float] = {}
+    times: list[float] = []
+    count = round(seconds * EVENT_RATE)
+
+    async def follow_range() -> None:
+        stream = store.watch_stream()
+        stream.create(rq.WatchCreateRequest(b"/watch/", b"/watch0"))
+        seen = 0
+        while seen < count:
+            events = (await stream.next()).events
+            now = loop.time()
+            times.extend(now - begun[event.kv.key] for event in events)
+            seen += len(events)
+        stream.close()
+
+    async def put_at(due: float, key: bytes) -> None:
+        await asyncio.sleep(due - loop.time())
+        begun[key] = loop.time()
+        await store.put(rq.PutRequest(key, value))
+
+    begin = loop.time() + 0.5
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WATCHERS):
+            group.create_task(follow_range())
+        for number in range(count):
+            group.create_task(put_at(begin + number / EVENT_RATE, b"/watch/%d" % number))
+    times.sort()
+    return Result(
+        len(times) / (loop.time() - begin),
+        times[len(times) // 2] * 1000,
+        times[len(times) * 99 // 100] * 1000,
     )
 
 

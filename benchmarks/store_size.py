@@ -25,7 +25,8 @@ from prometheus_client import CollectorRegistry
 
 from podling.aiokit import ids
 from podling.aiokit.collector import ScheduledCollector
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.store import Store
@@ -75,7 +76,7 @@ def resident() -> float:
 
 
 def build(folder: Path) -> StoreServer:
-    members = {1: Member("replica-1", f"127.0.0.1:{free_ports(1)[0]}")}
+    members = {1: Member("replica-1", (f"http://127.0.0.1:{free_ports(1)[0]}",))}
     config = ReplicaConfig(
         name="replica-1", member_id=1, cluster_id=1, members=members, data_dir=folder
     )

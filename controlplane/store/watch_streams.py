@@ -52,6 +52,8 @@ class WatchStream:
         self._on_close = on_close
         self._now = asyncio.get_running_loop().time
         self._watches: dict[int, _Watch] = {}
+        self._notified: dict[_Watch, None] = {}
+        """Those that are told of progress now and then."""
         self._next_id = 0
         self._outbox: deque[WatchResponse] = deque()
         """Responses to be handed out before any more events."""
@@ -150,6 +152,8 @@ class WatchStream:
             prev_kv=request.prev_kv,
         )
         self._watches[watch.id] = watch
+        if request.progress_notify:
+            self._notified[watch] = None
         if not request.watch_id:
             self._next_id += 1
         return watch
@@ -157,6 +161,7 @@ class WatchStream:
     def _remove(self, watch: _Watch) -> None:
         self._machine.watchers.remove(watch.watcher)
         del self._watches[watch.id]
+        self._notified.pop(watch, None)
 
     def _on_ready(self, watch_id: int) -> None:
         self._ready[watch_id] = None
@@ -176,11 +181,12 @@ class WatchStream:
             return WatchResponse(
                 self.revision, watch.id, canceled=True, compact_revision=error.compact_revision
             )
-        if watchers.has_more(watch.watcher):
+        if not watch.watcher.synced:
             self._ready[watch.id] = None
         if batch is None or not batch.events:
             return None
-        watch.quiet_since = self._now()
+        if watch.request.progress_notify:
+            watch.quiet_since = self._now()
         return self._respond(watch, batch.events, batch.revision)
 
     def _respond(self, watch: _Watch, events: Sequence[Event], revision: int) -> WatchResponse:
@@ -194,9 +200,11 @@ class WatchStream:
         return self._outbox.popleft()
 
     def _periodic_progress(self) -> WatchResponse | None:
+        if not self._notified:
+            return None
         now = self._now()
-        for watch in self._watches.values():
-            if watch.request.progress_notify and now >= self._progress_due(watch):
+        for watch in self._notified:
+            if now >= self._progress_due(watch):
                 watch.quiet_since = now
                 return WatchResponse(self.revision, watch.id)
         return None
@@ -211,19 +219,16 @@ class WatchStream:
     async def _wait(self) -> None:
         """Until there may be something to hand out."""
         loop = asyncio.get_running_loop()
-        due = [
-            self._progress_due(watch)
-            for watch in self._watches.values()
-            if watch.request.progress_notify
-        ]
         self._waiting = loop.create_future()
-        timer = loop.call_at(min(due), self._wake) if due else None
+        if not self._notified:
+            await self._waiting
+            return
+        due = min(self._progress_due(watch) for watch in self._notified)
+        timer = loop.call_at(due, self._wake)
         try:
             await self._waiting
         finally:
-            self._waiting = None
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
 
 def _fragments(events: Sequence[Event], max_bytes: int) -> list[Sequence[Event]]:
