@@ -42,7 +42,7 @@ def campaign(raft: Raft, *, pre: bool = True, force: bool = False) -> None:
     if pre:
         handle_vote_response(raft, own_vote)
     else:
-        # The vote for oneself counts when it is on disk, like any other.
+        # The vote for itself counts when it is on disk, like any other.
         raft.send(own_vote)
 
 
@@ -78,10 +78,12 @@ def handle_vote_response(raft: Raft, response: VoteResponse) -> None:
     result = vote_result(raft.configuration, raft.votes)
     if result is VoteResult.LOST:
         raft.become_follower(raft.term)
-    elif result is VoteResult.WON and response.pre:
-        campaign(raft, pre=False)
-    elif result is VoteResult.WON:
-        raft.become_leader()
+    elif result is VoteResult.WON and raft.id in raft.votes:
+        # Its own vote is in, so it cannot forget the term and be elected in it a second time.
+        if response.pre:
+            campaign(raft, pre=False)
+        else:
+            raft.become_leader()
 
 
 def tick_leader(raft: Raft) -> None:
@@ -90,10 +92,12 @@ def tick_leader(raft: Raft) -> None:
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.config.election_ticks:
         raft.election_elapsed = 0
-        raft.transfer_target = NONE
         if not _heard_quorum(raft):
             raft.become_follower(raft.term)
             return
+    raft.transfer_elapsed += 1
+    if raft.transfer_elapsed >= raft.config.election_ticks:
+        raft.transfer_target = NONE
     if raft.heartbeat_elapsed >= raft.config.heartbeat_ticks:
         raft.heartbeat_elapsed = 0
         broadcast_heartbeat(raft)
@@ -115,9 +119,10 @@ def handle_transfer_request(raft: Raft, request: TransferRequest) -> None:
     target = request.target or _furthest(raft)
     if target == raft.id or target not in raft.configuration.voters:
         return
+    if raft.transfer_target == NONE:
+        # It has one election timeout to succeed, however often it is asked for.
+        raft.transfer_elapsed = 0
     raft.transfer_target = target
-    # The hand-over has one election timeout to succeed.
-    raft.election_elapsed = 0
     if raft.progress[target].match_index == raft.log.last_index:
         raft.send(TimeoutNow(raft.id, target, raft.term))
 

@@ -84,6 +84,9 @@ class RawNode:
         self.raft = Raft(config, stored, dice)
         """For reading by tests and `describe`; nobody else looks inside."""
         self._number = 0
+        self._writing = 0
+        """Number of the last Ready that has something to write."""
+        self._persisted = 0
         self._handed_state = stored.hard_state
         self._handed_configuration = self.raft.configuration
         self._own_votes: deque[tuple[int, VoteResponse]] = deque()
@@ -213,12 +216,19 @@ class RawNode:
         self.raft.log.compact(compact_to)
 
     def step_down(self) -> None:
-        """Stop leading, because this member cannot write: somebody who can is to take over."""
+        """Stop leading, because this member cannot write: somebody who can is to take over.
+
+        For the driver to call when a write takes too long. The member follows and votes on, as far
+        as it can without writing, but stands for election no more until a write is `persisted`.
+        """
         if self.raft.role is Role.LEADER:
+            self.raft.stalled = self._writing > self._persisted
             election.resign(self.raft)
 
     def persisted(self, number: int) -> None:
         """The Ready `number`, and all before it, are on disk."""
+        self._persisted = number
+        self.raft.stalled = False
         if self.raft.log.written(number):
             replication.own_log_written(self.raft)
         while self._own_votes and self._own_votes[0][0] <= number:
@@ -260,6 +270,8 @@ class RawNode:
         if not _has_content(ready):
             return None
         self._number = number
+        if ready.must_persist:
+            self._writing = number
         return ready
 
     def advance(self, ready: Ready) -> None:

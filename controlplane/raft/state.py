@@ -90,8 +90,12 @@ class Raft:
         """LEADER: the commit index when messages were last sent."""
         self.transfer_target = NONE
         """LEADER: to whom leadership is being handed over; proposals are refused meanwhile."""
+        self.transfer_elapsed = 0
+        """LEADER: ticks since that began."""
         self.reads = Reads()
         self.outbox = Outbox()
+        self.stalled = False
+        """It stepped down because it could not write, and nothing has been written since."""
         self.election_elapsed = 0
         """Ticks since a leader was heard or, if leading, since the quorum was last checked."""
         self.heartbeat_elapsed = 0
@@ -116,7 +120,7 @@ class Raft:
 
     @property
     def can_campaign(self) -> bool:
-        return self.id in self.configuration.all_voters
+        return self.id in self.configuration.all_voters and not self.stalled
 
     @property
     def has_committed_in_term(self) -> bool:
