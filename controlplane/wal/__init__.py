@@ -5,6 +5,7 @@
     DIR/wal/0000000000000003-0000000000002711.wal    segment 3, whose first entry is 0x2711 or later
     DIR/snapshots/0000000000002710-0000000000000004.snap   state at entry 0x2710, of term 4
     DIR/snapshots/….part                         one being written; removed at start
+    DIR/snapshots/….snap.damaged                 one that was passed over for an older one
 
 Log and snapshots are sequences of records (`records`): each carries a version and a checksum that
 covers the checksum of the record before, so that nothing can be lost, repeated or swapped unseen.

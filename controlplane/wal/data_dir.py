@@ -7,17 +7,22 @@ from pathlib import Path
 
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.storage import StoredState
-from podling.controlplane.wal import log_reader, snapshot_file
+from podling.controlplane.wal import checksums, log_reader, snapshot_file
 from podling.controlplane.wal.disk import Disk, Lock
 from podling.controlplane.wal.errors import Damaged, DataDirectoryError
+from podling.controlplane.wal.log_reader import LogContents
 from podling.controlplane.wal.log_writer import LogWriter
 from podling.controlplane.wal.segments import Identity
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+"""Of all in the directory. It goes up when an earlier program could misread what this one writes:
+2 brought CRC-32C, which one of format 1 takes for damage. Former ones are read, and raised."""
 _LOCK = "lock"
-_IDENTITY = "member.json"
+IDENTITY = "member.json"
+DAMAGED_SUFFIX = ".damaged"
+"""Of a snapshot that could not be read, where an older one could."""
 _SNAPSHOTS_KEPT = 2
 """The newest, and one to fall back to; the log is kept from the older one on."""
 
@@ -62,6 +67,8 @@ class DataDir:
                 f"data directory {path} is in use by another process; stop that one, or give this "
                 "member a directory of its own"
             ) from error
+        if checksums.SLOW:
+            log.warning("google-crc32c lacks its compiled part here: writing is slow")
         data_dir = cls(disk, path, identity, lock)
         try:
             data_dir._check_identity()
@@ -78,7 +85,7 @@ class DataDir:
 
         Raises Damaged. A snapshot that cannot be read is passed over if there is an older one.
         """
-        self._remove_parts()
+        self._settle()
         contents = log_reader.read_log(self.disk, self.log_path, self.identity)
         if contents.torn is not None:
             log.warning(
@@ -87,13 +94,14 @@ class DataDir:
                 contents.segments[-1].path, contents.torn,
             )  # fmt: skip
         snapshot, path = self._newest_snapshot(first.snapshot)
+        if not log_reader.continues(contents.entries, snapshot):
+            log.warning(
+                "%s: the log is void: the snapshot at entry %d was taken over, and the process "
+                "ended before it could say so", self.log_path, snapshot.index,
+            )  # fmt: skip
+            log_reader.void(contents, snapshot)
+        self._check_complete(contents, snapshot)
         entries, base_term = log_reader.with_base(contents.entries, snapshot)
-        if entries and entries[0].index > snapshot.index + 1:
-            raise DataDirectoryError(
-                f"data directory {self.path} is incomplete: the newest readable snapshot ends at "
-                f"entry {snapshot.index}, but the log begins with {entries[0].index}. Restore the "
-                "missing snapshot from a copy, or remove the directory and add the member anew"
-            )
         stored = StoredState(snapshot, contents.hard_state, entries, base_term)
         writer = LogWriter(self.disk, self.log_path, contents)
         return Recovered(stored, path, writer)
@@ -105,70 +113,96 @@ class DataDir:
             self.disk.remove(name.path)
         return found[:_SNAPSHOTS_KEPT][-1].index if len(found) >= _SNAPSHOTS_KEPT else 0
 
+    def _check_complete(self, contents: LogContents, snapshot: SnapshotMeta) -> None:
+        """Whether everything is there from the snapshot to what was known to be committed."""
+        entries, missing = contents.entries, ""
+        if entries and entries[0].index > snapshot.index + 1:
+            missing = f"but the log begins with {entries[0].index}"
+        last = max(snapshot.index, entries[-1].index if entries else 0)
+        if last < contents.hard_state.commit:
+            missing = f"the log with {last}, but {contents.hard_state.commit} were committed"
+        if missing:
+            raise DataDirectoryError(
+                f"data directory {self.path} is incomplete: the newest readable snapshot ends with "
+                f"entry {snapshot.index}, {missing}. Restore what is missing from a copy; if there "
+                "is none, remove the member from the cluster and add it anew"
+            )
+
     def _newest_snapshot(self, first: SnapshotMeta) -> tuple[SnapshotMeta, Path | None]:
-        damage: Damaged | None = None
+        damaged: list[tuple[Path, Damaged]] = []
         for name in snapshot_file.names(self.disk, self.snapshots_path):
             try:
-                return snapshot_file.check(
-                    self.disk, name.path, self.identity.cluster_id
-                ), name.path
+                found = snapshot_file.check(self.disk, name.path, self.identity.cluster_id)
             except Damaged as error:
                 log.error("%s", error)
-                damage = damage or error
-        if damage is not None:
-            raise damage
+                damaged.append((name.path, error))
+            else:
+                # They must not count as snapshots to fall back to.
+                for path, _ in damaged:
+                    self.disk.rename(path, path.with_name(path.name + DAMAGED_SUFFIX))
+                return found, name.path
+        if damaged:
+            raise damaged[0][1]
         return first, None
 
-    def _remove_parts(self) -> None:
+    def _settle(self) -> None:
+        """Remove what was being written; make durable what the process before saw as renamed."""
         for directory in (self.log_path, self.snapshots_path):
             for name in self.disk.list_files(directory):
                 if name.endswith(snapshot_file.PART_SUFFIX):
                     self.disk.remove(directory / name)
+            self.disk.sync_directory(directory)
 
     def _check_identity(self) -> None:
-        path = self.path / _IDENTITY
+        path = self.path / IDENTITY
         if not self.disk.exists(path):
-            self._write_identity(path)
+            if self.disk.list_files(self.log_path) or self.disk.list_files(self.snapshots_path):
+                raise DataDirectoryError(
+                    f"data directory {self.path} has data, but {IDENTITY} is missing; restore it "
+                    "from a copy"
+                )
+            write_identity(self.disk, self.path, self.identity)
             return
-        found = _parse_identity(path, self.disk.read(path))
+        found, version = parse_identity(path, self.disk.read(path))
         if found != self.identity:
             raise DataDirectoryError(
                 f"data directory {self.path} belongs to {found}, but this is {self.identity}; give "
                 "it the directory that is its own"
             )
-
-    def _write_identity(self, path: Path) -> None:
-        if self.disk.list_files(self.log_path):
-            raise DataDirectoryError(
-                f"data directory {self.path} has a log, but {_IDENTITY} is missing; restore it "
-                "from a copy"
-            )
-        text = json.dumps(
-            {
-                "format": FORMAT,
-                "cluster_id": f"{self.identity.cluster_id:x}",
-                "member_id": f"{self.identity.member_id:x}",
-            },
-            indent=2,
-        )
-        part = path.with_name(path.name + snapshot_file.PART_SUFFIX)
-        file = self.disk.open(part)
-        file.truncate(0)
-        file.write(0, text.encode() + b"\n", sync=True)
-        file.close()
-        self.disk.rename(part, path)
+        if version < FORMAT:
+            log.info("%s goes from format %d to %d", self.path, version, FORMAT)
+            write_identity(self.disk, self.path, self.identity)
 
 
-def _parse_identity(path: Path, data: bytes) -> Identity:
+def write_identity(disk: Disk, directory: Path, identity: Identity) -> None:
+    """Say durably whose data is in the directory."""
+    fields = {
+        "format": FORMAT,
+        "cluster_id": f"{identity.cluster_id:x}",
+        "member_id": f"{identity.member_id:x}",
+    }
+    path = directory / IDENTITY
+    part = path.with_name(path.name + snapshot_file.PART_SUFFIX)
+    file = disk.open(part)
+    file.truncate(0)
+    file.write(0, json.dumps(fields, indent=2).encode() + b"\n", sync=True)
+    file.close()
+    disk.rename(part, path)
+
+
+def parse_identity(path: Path, data: bytes) -> tuple[Identity, int]:
+    """Whose data it is, and in which format; raises DataDirectoryError."""
     try:
         fields = json.loads(data)
-        if fields["format"] > FORMAT:
+        version = int(fields["format"])
+        if version > FORMAT:
             raise DataDirectoryError(
-                f"{path} has format {fields['format']}, but this program knows {FORMAT}: it was "
-                "written by a newer version; upgrade this one"
+                f"{path} has format {version}, but this program knows {FORMAT}: it was written by "
+                "a newer version; upgrade this one"
             )
-        return Identity(int(fields["cluster_id"], 16), int(fields["member_id"], 16))
-    except (ValueError, KeyError, TypeError) as error:
+        identity = Identity(int(fields["cluster_id"], 16), int(fields["member_id"], 16))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataDirectoryError(
             f"{path} cannot be read ({error}); restore it from a copy"
         ) from error
+    return identity, version

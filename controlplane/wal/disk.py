@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -90,9 +91,10 @@ class Disk(Protocol):
 
 
 class OsFile:
-    """A file of the operating system."""
+    """A file of the operating system. Its errors name it."""
 
     def __init__(self, path: Path, on_synced: OnSynced | None = None) -> None:
+        self._path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._on_synced = on_synced
 
@@ -102,23 +104,33 @@ class OsFile:
         flags = _WRITE_SYNCED if sync else 0
         began = time.perf_counter()
         view = memoryview(data)
-        while view:
-            written = os.pwritev(self._handle, [view], offset, flags)
-            view, offset = view[written:], offset + written
+        with self._named():
+            while view:
+                written = os.pwritev(self._handle, [view], offset, flags)
+                view, offset = view[written:], offset + written
         if sync and not flags:
             self.sync()
         if sync and self._on_synced is not None:
             self._on_synced(time.perf_counter() - began)
 
     def truncate(self, size: int) -> None:
-        os.ftruncate(self._handle, size)
-        os.fsync(self._handle)
+        with self._named():
+            os.ftruncate(self._handle, size)
+            os.fsync(self._handle)
 
     def sync(self) -> None:
-        os.fdatasync(self._handle)
+        with self._named():
+            os.fdatasync(self._handle)
 
     def close(self) -> None:
         os.close(self._handle)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 _WRITE_SYNCED: int = getattr(os, "RWF_DSYNC", 0)

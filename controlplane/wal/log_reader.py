@@ -24,8 +24,12 @@ class LogContents:
     """Offset in the last segment at which the next record goes."""
     checksum: int = 0
     """Of the last record."""
+    last_record: bytes = b""
+    """As it stands before `end`."""
     torn: int | None = None
     """Offset of a half-written record in the last segment, to be cut there."""
+    void_to: int | None = None
+    """Index of a snapshot that voids all entries: the log is to be reset before it goes on."""
 
 
 def read_log(disk: Disk, directory: Path, identity: Identity) -> LogContents:
@@ -56,6 +60,7 @@ def _read_segment(disk: Disk, contents: LogContents, segment: Segment) -> None:
         for record in records.decode(data, None if is_first else contents.checksum):
             _take(contents, segment, record)
             contents.end, contents.checksum = record.end, record.checksum
+            contents.last_record = data[record.offset : record.end]
     except records.Torn as torn:
         if not is_last:
             reason = "the record is incomplete, but a segment follows"
@@ -109,6 +114,27 @@ def _take_batch(contents: LogContents, record: Record) -> None:
         # Uncommitted entries were overwritten, perhaps back into a segment that has been removed.
         del kept[max(first - kept[0].index, 0) :]
     kept.extend(added)
+
+
+def continues(entries: list[Entry], snapshot: SnapshotMeta) -> bool:
+    """Whether the log that these entries are goes on from the state of `snapshot`.
+
+    It does not if the process ended between taking over a leader's snapshot and writing that the
+    log before is void: then it ends before the snapshot does, or has other entries.
+    """
+    if not entries or entries[0].index > snapshot.index:
+        return True
+    at = snapshot.index - entries[0].index
+    return at < len(entries) and entries[at].term == snapshot.term
+
+
+def void(contents: LogContents, snapshot: SnapshotMeta) -> None:
+    """Take the log for void behind `snapshot`, which some leader of its term had."""
+    state = contents.hard_state
+    if state.term < snapshot.term:
+        contents.hard_state = HardState(snapshot.term, commit=snapshot.index)
+    contents.entries.clear()
+    contents.void_to = snapshot.index
 
 
 def with_base(entries: list[Entry], snapshot: SnapshotMeta) -> tuple[tuple[Entry, ...], int]:

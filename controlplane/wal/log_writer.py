@@ -2,13 +2,16 @@
 
 Every method frames what is to be written, moves the writer's position on and returns a job: a
 function that does the system calls, to be run on the disk's worker in the order in which the
-methods were called. When a job is done, its bytes survive a crash; when it raises, the log must not
-be written to any more (an fsync that failed cannot be repeated: the kernel may have dropped the
-pages).
+methods were called. When a job is done, its bytes survive a crash.
+
+When a job raises, every later one does, and writes nothing: a sync that failed cannot be repeated,
+since the kernel may have forgotten what it was to write, and says that all is well the next time.
+The bytes may then be in the page cache and nowhere else, where the next process reads them; so it
+writes the last record once more before it relies on it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podling.controlplane.raft.messages import Entry, HardState
@@ -19,6 +22,11 @@ from podling.controlplane.wal.records import RecordKind
 from podling.controlplane.wal.segments import Segment, SegmentHead
 
 Job = Callable[[], None]
+
+
+class LogFailed(OSError):
+    """An earlier job failed, and so does each after it."""
+
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 """A segment is closed when it has grown beyond this."""
@@ -51,22 +59,36 @@ class LogWriter:
         self._next_index = contents.entries[-1].index + 1 if contents.entries else 1
         self._end, self._checksum = contents.end, contents.checksum
         self._torn = contents.torn
+        self._last_record = contents.last_record
+        self._void_to = contents.void_to
         self._open: _OpenSegment | None = None
+        self._failure: BaseException | None = None
+        """What a job raised."""
 
     def open(self) -> Job:
-        """Begin to write: cut off what is torn, or make the first segment."""
+        """Begin to write: cut off what is torn, void what is stale; make what is missing."""
         if not self._segments:
             return self._begin_segment()
-        path, end, torn = self._segments[-1].path, self._end, self._torn
+        go_on = self._go_on()
+        if self._void_to is None:
+            return go_on
+        void = self.reset(None, self._void_to)
+        return lambda: (go_on(), void())[1]
+
+    def _go_on(self) -> Job:
+        """Open the last segment where the log ends."""
+        path, end, torn, last = self._segments[-1].path, self._end, self._torn, self._last_record
 
         def job() -> None:
             file = self._disk.open(path)
             if torn is not None:
                 file.truncate(end)
+            file.write(end - len(last), last, sync=True)
+            self._disk.sync_directory(self._directory)
             # Whatever stands behind the end is zeros already, but how far is not known.
             self._open = _OpenSegment(file, allocated=end)
 
-        return job
+        return self._unless_failed(job)
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Job:
         """Write a batch: all of it survives, or none."""
@@ -80,7 +102,8 @@ class LogWriter:
 
     def reset(self, hard_state: HardState | None, index: int) -> Job:
         """A snapshot up to `index` was installed: void the log, go on behind it."""
-        self._hard_state = hard_state or self._hard_state
+        # What the log has behind the snapshot is void, what the snapshot has is committed.
+        self._hard_state = replace(hard_state or self._hard_state, commit=index)
         self._next_index = index + 1
         write = self._record(RecordKind.RESET, encoding.encode_hard_state(self._hard_state))
         begin = self._begin_segment()
@@ -99,7 +122,7 @@ class LogWriter:
             if removed:
                 self._disk.sync_directory(self._directory)
 
-        return job
+        return self._unless_failed(job)
 
     def close(self) -> Job:
         def job() -> None:
@@ -112,7 +135,19 @@ class LogWriter:
     def _record(self, kind: RecordKind, payload: bytes) -> Job:
         data, self._checksum = records.encode(kind, payload, self._checksum)
         offset, self._end = self._end, self._end + len(data)
-        return lambda: self._write(offset, data)
+        return self._unless_failed(lambda: self._write(offset, data))
+
+    def _unless_failed(self, work: Job) -> Job:
+        def job() -> None:
+            if self._failure is not None:
+                raise LogFailed(f"the log is not written to since {self._failure}")
+            try:
+                work()
+            except BaseException as error:
+                self._failure = error
+                raise
+
+        return job
 
     def _write(self, offset: int, data: bytes) -> None:
         """Job: write `data`, having made room for it."""
@@ -134,7 +169,7 @@ class LogWriter:
             RecordKind.SEGMENT, segments.encode_head(head), self._checksum
         )
         self._end = len(data)
-        return lambda: self._create(path, data)
+        return self._unless_failed(lambda: self._create(path, data))
 
     def _create(self, path: Path, data: bytes) -> None:
         """Job: a segment appears with its first record, or not at all."""

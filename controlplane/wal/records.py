@@ -9,23 +9,28 @@
         12     4  checksum of the ten bytes at 2 to 11, then the payload
         16        payload
 
-All numbers are little-endian. The checksum is CRC-32 as in zlib: the standard library computes it
-at several GB/s, and CRC-32C, which finds the same kinds of errors, exists for Python only in
-compiled packages of their own, at no gain.
+All numbers are little-endian. The checksum is CRC-32C; in version 1 it was zlib's CRC-32, and such
+records are read, also where newer ones follow them in the same file.
 
 A batch of the log is one record and is synced before the next is written, hence at most the last
 record of a log can be half written. The rest of a segment is zeros, so a torn record shows as a
 sector (512 bytes, the unit in which disks write) that is still all zeros. A record that is wrong in
 another way, or has an intact one after it, was complete once and has been damaged since.
+
+A file that ends where a record ends is taken as it is: nothing tells that there was more. Where
+that can be known, it is from elsewhere: the next segment continues a checksum that is not there.
 """
 
+import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-VERSION = 1
+from podling.controlplane.wal.checksums import crc32c
+
+VERSION = 2
 MAGIC = b"\xd6\x70"
 MAX_PAYLOAD = 1 << 30
 """Larger lengths are taken for damage."""
@@ -34,6 +39,10 @@ _HEADER = struct.Struct("<2sBBIII")
 _COVERED = struct.Struct("<BBII")
 HEADER_SIZE = _HEADER.size
 _SECTOR = 512
+_CHECKSUMS: dict[int, Callable[[bytes, int], int]] = {1: zlib.crc32, 2: crc32c}
+"""How each version that can be read is checked."""
+_LOOKED_AT = 1 << 30
+"""Bytes checked at most in search of an intact record: hostile ones overlap without end."""
 
 
 class RecordKind(IntEnum):
@@ -57,6 +66,7 @@ class RecordKind(IntEnum):
 class Record:
     """One intact record, where it stands and where the next one would."""
 
+    version: int
     kind: int
     payload: bytes
     checksum: int
@@ -84,7 +94,7 @@ class Corrupt(Exception):
 def encode(kind: RecordKind, payload: bytes, previous: int) -> tuple[bytes, int]:
     """Frame `payload` behind a record of checksum `previous`; return the bytes and the checksum."""
     covered = _COVERED.pack(VERSION, kind, len(payload), previous)
-    checksum = zlib.crc32(payload, zlib.crc32(covered))
+    checksum = crc32c(payload, crc32c(covered))
     header = _HEADER.pack(MAGIC, VERSION, kind, len(payload), previous, checksum)
     return header + payload, checksum
 
@@ -124,9 +134,9 @@ def decode_stream(chunks: Iterable[bytes]) -> Iterator[Record]:
             data = bytes(buffer[: HEADER_SIZE + length])
             record = _intact(data, 0)
             if record is None or _previous(data, 0) != previous:
-                raise Corrupt(offset, "the checksum does not match")
+                raise Corrupt(offset, _newer(data, 0) or "the checksum does not match")
             end = offset + record.end
-            yield Record(record.kind, record.payload, record.checksum, offset, end)
+            yield replace(record, offset=offset, end=end)
             del buffer[: record.end]
             offset, previous = end, record.checksum
     if buffer:
@@ -141,12 +151,14 @@ def _intact(data: bytes, offset: int) -> Record | None:
     start = offset + HEADER_SIZE
     if magic != MAGIC or length > MAX_PAYLOAD or start + length > len(data):
         return None
-    payload = data[start : start + length]
-    if zlib.crc32(payload, zlib.crc32(_COVERED.pack(version, kind, length, previous))) != checksum:
+    checksum_of = _CHECKSUMS.get(version)
+    if checksum_of is None:
         return None
-    if version > VERSION:
-        raise Corrupt(offset, f"the record has format {version}, this program knows {VERSION}")
-    return Record(kind, payload, checksum, offset, start + length)
+    payload = data[start : start + length]
+    covered = _COVERED.pack(version, kind, length, previous)
+    if checksum_of(payload, checksum_of(covered, 0)) != checksum:
+        return None
+    return Record(version, kind, payload, checksum, offset, start + length)
 
 
 def _previous(data: bytes, offset: int) -> int:
@@ -154,16 +166,47 @@ def _previous(data: bytes, offset: int) -> int:
     return previous
 
 
+def _newer(data: bytes, offset: int) -> str:
+    """What to say of a record of a version that is not known here; nothing of any other."""
+    magic, version = data[offset : offset + 2], data[offset + 2 : offset + 3]
+    if magic != MAGIC or version <= bytes([VERSION]):
+        return ""
+    return (
+        f"the record says that it has format {version[0]}, this program knows {VERSION}: if a "
+        "newer version wrote it, upgrade this one"
+    )
+
+
 def _verdict(data: bytes, offset: int) -> Torn | Corrupt:
     """Why there is no intact record at `offset`."""
-    position = data.find(MAGIC, offset + 1)
-    while position != -1:
-        if _intact(data, position) is not None:
-            return Corrupt(offset, f"the checksum does not match, and byte {position} is intact")
-        position = data.find(MAGIC, position + 1)
+    if reason := _newer(data, offset):
+        return Corrupt(offset, reason)
+    position = _find_intact(data, offset + 1)
+    if position is not None:
+        return Corrupt(offset, f"the checksum does not match, and byte {position} is intact")
     if _has_zero_sector(data, offset):
         return Torn(offset)
     return Corrupt(offset, "the checksum of the last record does not match")
+
+
+_BEGIN = re.compile(
+    re.escape(MAGIC)
+    + b"[" + bytes(_CHECKSUMS) + b"]"
+    + b"[" + re.escape(bytes(RecordKind)) + b"]"
+)  # fmt: skip
+
+
+def _find_intact(data: bytes, start: int) -> int | None:
+    """Where an intact record begins, from `start` on; where one may, if finding out takes long."""
+    looked_at = 0
+    for match in _BEGIN.finditer(data, start):
+        position = match.start()
+        if _intact(data, position) is not None or looked_at > _LOOKED_AT:
+            return position
+        if position + HEADER_SIZE <= len(data):
+            length: int = _HEADER.unpack_from(data, position)[3]
+            looked_at += length if position + length <= len(data) else 0
+    return None
 
 
 def _has_zero_sector(data: bytes, offset: int) -> bool:

@@ -26,15 +26,20 @@ def data_dir(tmp_path: Path) -> Iterator[DataDir]:
     opened.close()
 
 
-def write_entries(recovered: Recovered, first: int, last: int) -> None:
+def write_entries(
+    recovered: Recovered, first: int, last: int, term: int = 1, committed: int | None = None
+) -> None:
     recovered.writer.open()()
-    batch = [Entry(index, 1, EntryKind.COMMAND, b"x") for index in range(first, last + 1)]
-    recovered.writer.append(HardState(1, 1, last), batch)()
+    batch = [Entry(index, term, EntryKind.COMMAND, b"x") for index in range(first, last + 1)]
+    commit = last if committed is None else committed
+    recovered.writer.append(HardState(term, 1, commit), batch)()
     recovered.writer.close()()
 
 
-def write_snapshot(data_dir: DataDir, index: int, *state: bytes, cluster: int = 0xC1) -> Path:
-    snapshot = SnapshotMeta(index, 1, Configuration(frozenset({1, 2, 3})))
+def write_snapshot(
+    data_dir: DataDir, index: int, *state: bytes, cluster: int = 0xC1, term: int = 1
+) -> Path:
+    snapshot = SnapshotMeta(index, term, Configuration(frozenset({1, 2, 3})))
     part = SnapshotPart(DISK, data_dir.snapshots_path, snapshot)
     for data in snapshot_file.encode(cluster, snapshot, state):
         part.write(data)
@@ -128,6 +133,10 @@ def test_a_damaged_snapshot_is_passed_over_for_an_older_one(
 
     assert data_dir.recover(FIRST).snapshot_path == older
     assert f"{newer} is damaged at byte" in caplog.text
+    latest = write_snapshot(data_dir, 9, b"latest")
+    assert data_dir.remove_old_snapshots() == 4
+    found = data_dir.disk.list_files(data_dir.snapshots_path)
+    assert found == [older.name, newer.name + ".damaged", latest.name]
 
 
 def test_the_only_snapshot_being_damaged_is_an_error(data_dir: DataDir) -> None:
@@ -138,11 +147,46 @@ def test_the_only_snapshot_being_damaged_is_an_error(data_dir: DataDir) -> None:
         data_dir.recover(FIRST)
 
 
+def indexes(recovered: Recovered) -> list[int]:
+    return [entry.index for entry in recovered.stored.entries]
+
+
+@pytest.mark.parametrize("stale", [3, 9], ids=["a shorter log", "other entries"])
+def test_a_snapshot_that_was_received_voids_the_log_also_if_nothing_said_so_in_time(
+    data_dir: DataDir, caplog: pytest.LogCaptureFixture, stale: int
+) -> None:
+    write_entries(data_dir.recover(FIRST), 1, stale, committed=1)
+    write_snapshot(data_dir, 5, b"state", term=2)
+    recovered = data_dir.recover(FIRST)
+    assert indexes(recovered) == []
+    assert recovered.stored.hard_state == HardState(2, 0, 5)
+    assert "the log is void" in caplog.text
+    write_entries(recovered, 6, 7, term=2)
+
+    again = data_dir.recover(FIRST)
+    assert again.stored.snapshot.index == 5
+    assert indexes(again) == [6, 7]
+
+
+def test_a_log_that_lacks_what_was_committed_is_an_error(data_dir: DataDir) -> None:
+    recovered = data_dir.recover(FIRST)
+    write_entries(recovered, 1, 3)
+    older, newer = (write_snapshot(data_dir, index, b"state") for index in (2, 50))
+    recovered = data_dir.recover(FIRST)
+    recovered.writer.open()()
+    recovered.writer.close()()
+    newer.write_bytes(newer.read_bytes()[:-3])
+
+    with pytest.raises(DataDirectoryError, match="the log with 2, but 50 were committed"):
+        data_dir.recover(FIRST)
+    assert older.exists()
+
+
 def test_a_log_that_does_not_reach_back_to_the_snapshot_is_an_error(data_dir: DataDir) -> None:
     write_entries(data_dir.recover(FIRST), 7, 9)
     write_snapshot(data_dir, 4, b"state")
 
-    with pytest.raises(DataDirectoryError, match="ends at entry 4, but the log begins with 7"):
+    with pytest.raises(DataDirectoryError, match="ends with entry 4, but the log begins with 7"):
         data_dir.recover(FIRST)
 
 

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -92,17 +94,37 @@ def test_a_record_that_was_left_out_is_noticed() -> None:
         payloads_of(written[: starts[1]] + written[starts[2] :])
 
 
-def test_a_newer_format_is_named() -> None:
-    data = bytearray(records.encode(RecordKind.BATCH, b"x", 0)[0])
-    newer = records.VERSION + 1
-    covered = records._COVERED.pack(newer, RecordKind.BATCH, 1, 0)
-    checksum = records.zlib.crc32(b"x", records.zlib.crc32(covered))
-    data[: records.HEADER_SIZE] = records._HEADER.pack(
-        records.MAGIC, newer, RecordKind.BATCH, 1, 0, checksum
-    )
+@pytest.mark.parametrize("zeros", [0, 4096])
+def test_a_newer_format_is_named_and_never_taken_for_a_torn_record(zeros: int) -> None:
+    written, starts = segment([b"first", bytes(2000)], zeros)
+    newer = bytearray(written)
+    newer[starts[1] + 2] = records.VERSION + 1
 
-    with pytest.raises(Corrupt, match="format 2, this program knows 1"):
-        payloads_of(bytes(data))
+    for decode in (records.decode(bytes(newer), 0), records.decode_stream([bytes(newer)])):
+        with pytest.raises(Corrupt, match="has format 3, this program knows 2"):
+            list(decode)
+
+
+def test_records_of_the_former_format_are_read_and_continued() -> None:
+    # As the encoder of version 1 wrote them, with zlib's CRC-32.
+    former = bytes.fromhex("d67001020500000000000000fbb63ac66669727374")
+    (first,) = records.decode(former, 0)
+    second, _ = records.encode(RecordKind.BATCH, b"second", first.checksum)
+    read = list(records.decode(former + second + bytes(600), 0))
+
+    assert [(record.version, record.payload) for record in read] == [(1, b"first"), (2, b"second")]
+    assert list(records.decode_stream([former + second])) == read
+
+
+def test_hostile_bytes_do_not_keep_the_decoder_busy() -> None:
+    # Each begins a record of half a segment that is almost whole, and overlaps the next.
+    begin = records._HEADER.pack(records.MAGIC, 2, RecordKind.BATCH, 1 << 20, 0, 0)
+    data = b"\xff" + begin * (2 * (1 << 20) // len(begin))
+
+    began = time.perf_counter()
+    with pytest.raises(Corrupt):
+        list(records.decode(data, 0))
+    assert time.perf_counter() - began < 5
 
 
 @given(st.binary(max_size=300))
