@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from podling.controlplane.store import errors
-from podling.controlplane.store.key_values import Event
+from podling.controlplane.store.key_values import Event, KeyValue
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.machine.watchers import Watcher
 from podling.controlplane.store.requests import WatchCreateRequest, WatchResponse
@@ -23,6 +23,9 @@ MAX_WATCHES = 10_000
 
 MAX_BACKLOG = 1000
 """Unread answers to requests of one stream beyond which no more requests of it are read."""
+
+RECORD_OVERHEAD = 48
+"""Bytes of the numbers of one record on the wire, at most."""
 
 
 class _Watch:
@@ -71,7 +74,7 @@ class WatchStream:
 
     def create(self, request: WatchCreateRequest) -> WatchResponse:
         """Begin a watch. The response, which `next` hands out too, is a cancellation if the range
-        is empty or the id in use."""
+        is empty, the id in use or the start revision negative."""
         revision = self.revision
         try:
             watch = self._add(request)
@@ -93,7 +96,11 @@ class WatchStream:
             self._wake()
 
     def request_progress(self) -> None:
-        """Have `next` say how far all watches are, once none of them has anything pending."""
+        """Have `next` say how far all watches are, once none of them has anything pending.
+
+        As in etcd there is no answer without a watch, nor while one waits for a revision to come:
+        a client would go on from an older one than it asked for.
+        """
         self._progress_wanted = True
         self._wake()
 
@@ -112,7 +119,8 @@ class WatchStream:
                 await asyncio.sleep(0)
             elif self._progress_wanted:
                 self._progress_wanted = False
-                return WatchResponse(self.revision, ALL_WATCHES)
+                if self._watches and all(map(self._has_begun, self._watches.values())):
+                    return WatchResponse(self.revision, ALL_WATCHES)
             elif (response := self._periodic_progress()) is not None:
                 return response
             else:
@@ -136,6 +144,8 @@ class WatchStream:
         self._on_close(self)
 
     def _add(self, request: WatchCreateRequest) -> _Watch:
+        if request.start_revision < 0:
+            raise errors.Compacted(0)
         if len(self._watches) >= MAX_WATCHES:
             raise errors.TooManyRequests
         if request.watch_id in self._watches and request.watch_id:
@@ -206,8 +216,13 @@ class WatchStream:
         for watch in self._notified:
             if now >= self._progress_due(watch):
                 watch.quiet_since = now
-                return WatchResponse(self.revision, watch.id)
+                if self._has_begun(watch):
+                    return WatchResponse(self.revision, watch.id)
         return None
+
+    def _has_begun(self, watch: _Watch) -> bool:
+        """Whether the revision that it starts from is the next one, or has been."""
+        return watch.request.start_revision <= self.revision + 1
 
     def _progress_due(self, watch: _Watch) -> float:
         return watch.quiet_since + self._progress_interval
@@ -236,11 +251,15 @@ def _fragments(events: Sequence[Event], max_bytes: int) -> list[Sequence[Event]]
     pieces: list[list[Event]] = [[]]
     size = 0
     for event in events:
-        cost = len(event.kv.key) + len(event.kv.value)
-        cost += len(event.previous.value) if event.previous is not None else 0
+        cost = _size(event.kv) + (_size(event.previous) if event.previous is not None else 0)
         if pieces[-1] and size + cost > max_bytes:
             pieces.append([])
             size = 0
         pieces[-1].append(event)
         size += cost
     return list(pieces)
+
+
+def _size(kv: KeyValue) -> int:
+    """About what it takes on the wire."""
+    return len(kv.key) + len(kv.value) + RECORD_OVERHEAD

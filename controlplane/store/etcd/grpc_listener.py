@@ -24,11 +24,12 @@ STOP_GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ServerCertificate:
-    """Files in PEM form. Clients must show a certificate of `client_ca`."""
+    """Files in PEM form."""
 
     certificate: Path
     key: Path
-    client_ca: Path
+    client_ca: Path | None
+    """Signs the certificates that clients must show; None: they need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,11 @@ def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
     try:
         if config.tls is None:
             return server.add_insecure_port(config.address)
+        authority = config.tls.client_ca
         credentials = grpc.ssl_server_credentials(
             [(config.tls.key.read_bytes(), config.tls.certificate.read_bytes())],
-            root_certificates=config.tls.client_ca.read_bytes(),
-            require_client_auth=True,
+            root_certificates=None if authority is None else authority.read_bytes(),
+            require_client_auth=authority is not None,
         )
         return server.add_secure_port(config.address, credentials)
     except RuntimeError as error:

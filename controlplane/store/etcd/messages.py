@@ -97,7 +97,7 @@ def watch_create_request(message: rpc_pb2.WatchCreateRequest) -> rq.WatchCreateR
     return rq.WatchCreateRequest(
         message.key or b"\0",
         message.range_end,
-        max(message.start_revision, 0),
+        message.start_revision,
         message.progress_notify,
         frozenset(rq.WatchFilter(each) for each in message.filters if each in _FILTERS),
         message.prev_kv,

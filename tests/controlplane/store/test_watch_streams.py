@@ -120,6 +120,33 @@ async def test_progress_comes_after_everything_pending(world: World) -> None:
     assert (progress.watch_id, list(progress.events), progress.revision) == (ALL_WATCHES, [], 3)
 
 
+async def test_there_is_no_progress_without_a_watch_or_before_its_start(world: World) -> None:
+    world.stream.request_progress()
+    await world.nothing()
+    world.stream.create(everything(start_revision=3, progress_notify=True))
+    assert (await world.next()).created
+    world.stream.request_progress()
+    await world.nothing()
+    world.put(b"a")
+    world.stream.request_progress()
+    assert (await world.next()).revision == 2
+
+
+async def test_a_future_revision_is_waited_for(world: World) -> None:
+    world.stream.create(everything(start_revision=4))
+    await world.next()
+    for _ in range(3):
+        world.put(b"a")
+    assert keys(await world.next()) == [(b"a", 4)]
+    await world.nothing()
+
+
+async def test_a_negative_revision_is_refused_on_the_stream(world: World) -> None:
+    refused = world.stream.create(everything(start_revision=-1))
+    assert (refused.created, refused.canceled, refused.watch_id) == (True, True, ALL_WATCHES)
+    assert refused.cancel_reason == "etcdserver: mvcc: required revision has been compacted"
+
+
 async def test_a_quiet_watch_that_asked_for_it_is_told_of_progress() -> None:
     world = World(progress_interval=0.02)
     world.stream.create(everything(progress_notify=True))
@@ -141,7 +168,7 @@ async def test_previous_values_only_if_asked_for(world: World) -> None:
 
 
 async def test_a_large_revision_is_split_only_if_allowed() -> None:
-    world = World(max_response_bytes=250)
+    world = World(max_response_bytes=350)
     world.stream.create(everything(fragment=True))
     world.stream.create(everything())
     world.put(*(b"%d" % number for number in range(5)), value=b"x" * 100)
