@@ -11,7 +11,7 @@ from podling.controlplane.wal import checksums, log_reader, snapshot_file
 from podling.controlplane.wal.disk import Disk, Lock
 from podling.controlplane.wal.errors import Damaged, DataDirectoryError
 from podling.controlplane.wal.log_reader import LogContents
-from podling.controlplane.wal.log_writer import LogWriter
+from podling.controlplane.wal.log_writer import SEGMENT_BYTES, LogWriter
 from podling.controlplane.wal.segments import Identity
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,14 @@ class Recovered:
 class DataDir:
     """An opened data directory. Reading is done at once, before anything else runs."""
 
-    def __init__(self, disk: Disk, path: Path, identity: Identity, lock: Lock) -> None:
+    def __init__(
+        self, disk: Disk, path: Path, identity: Identity, lock: Lock, segment_bytes: int
+    ) -> None:
         self.disk = disk
         self.path = path
         self.identity = identity
         self._lock = lock
+        self._segment_bytes = segment_bytes
 
     @property
     def log_path(self) -> Path:
@@ -56,7 +59,9 @@ class DataDir:
         return self.path / "snapshots"
 
     @classmethod
-    def open(cls, disk: Disk, path: Path, identity: Identity) -> "DataDir":
+    def open(
+        cls, disk: Disk, path: Path, identity: Identity, segment_bytes: int = SEGMENT_BYTES
+    ) -> "DataDir":
         """Lock the directory, made if it is missing; raises DataDirectoryError."""
         for directory in (path, path / "wal", path / "snapshots"):
             disk.make_directory(directory)
@@ -69,7 +74,7 @@ class DataDir:
             ) from error
         if checksums.SLOW:
             log.warning("google-crc32c lacks its compiled part here: writing is slow")
-        data_dir = cls(disk, path, identity, lock)
+        data_dir = cls(disk, path, identity, lock, segment_bytes)
         try:
             data_dir._check_identity()
         except BaseException:
@@ -103,7 +108,7 @@ class DataDir:
         self._check_complete(contents, snapshot)
         entries, base_term = log_reader.with_base(contents.entries, snapshot)
         stored = StoredState(snapshot, contents.hard_state, entries, base_term)
-        writer = LogWriter(self.disk, self.log_path, contents)
+        writer = LogWriter(self.disk, self.log_path, contents, self._segment_bytes)
         return Recovered(stored, path, writer)
 
     def remove_old_snapshots(self) -> int:
@@ -163,6 +168,8 @@ class DataDir:
                 )
             write_identity(self.disk, self.path, self.identity)
             return
+        # The process that wrote it may have ended before it was durable.
+        self.disk.sync_directory(self.path)
         found, version = parse_identity(path, self.disk.read(path))
         if found != self.identity:
             raise DataDirectoryError(

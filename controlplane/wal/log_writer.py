@@ -31,8 +31,8 @@ class LogFailed(OSError):
 SEGMENT_BYTES = 16 * 1024 * 1024
 """A segment is closed when it has grown beyond this."""
 _ALLOCATE_BYTES = 1024 * 1024
-"""Zeros are written ahead in pieces of this size: a sync that need not grow the file is faster."""
-_ZEROS = bytes(_ALLOCATE_BYTES)
+"""Zeros are written ahead in pieces of this size, or of a segment if that is smaller: a sync that
+need not grow the file is faster."""
 
 
 @dataclass(slots=True)
@@ -54,6 +54,7 @@ class LogWriter:
         self._directory = directory
         self._identity = contents.identity
         self._segment_bytes = segment_bytes
+        self._zeros = bytes(min(_ALLOCATE_BYTES, segment_bytes))
         self._segments = list(contents.segments)
         self._hard_state = contents.hard_state
         self._next_index = contents.entries[-1].index + 1 if contents.entries else 1
@@ -84,7 +85,6 @@ class LogWriter:
             if torn is not None:
                 file.truncate(end)
             file.write(end - len(last), last, sync=True)
-            self._disk.sync_directory(self._directory)
             # Whatever stands behind the end is zeros already, but how far is not known.
             self._open = _OpenSegment(file, allocated=end)
 
@@ -92,8 +92,9 @@ class LogWriter:
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Job:
         """Write a batch: all of it survives, or none."""
-        self._hard_state = hard_state or self._hard_state
+        # A new segment begins with what is durable; the batch may not come to be.
         begin = self._begin_segment() if self._end >= self._segment_bytes else None
+        self._hard_state = hard_state or self._hard_state
         if entries:
             self._next_index = entries[-1].index + 1
         payload = encoding.encode_hard_state(self._hard_state) + encoding.encode_entries(entries)
@@ -156,7 +157,7 @@ class LogWriter:
             raise RuntimeError("the log is not open")
         end = offset + len(data)
         if end > target.allocated:
-            target.allocated = _allocate(target.file, target.allocated, end)
+            target.allocated = self._allocate(target.file, target.allocated, end)
         target.file.write(offset, data, sync=True)
 
     def _begin_segment(self) -> Job:
@@ -180,16 +181,15 @@ class LogWriter:
         if self._disk.exists(part):
             self._disk.remove(part)
         file = self._disk.open(part)
-        allocated = _allocate(file, 0, len(data))
+        allocated = self._allocate(file, 0, len(data))
         file.write(0, data, sync=True)
         self._disk.rename(part, path)
         self._open = _OpenSegment(file, allocated)
 
-
-def _allocate(file: File, allocated: int, needed: int) -> int:
-    """Extend the file by zeros to at least `needed` bytes; return the new size."""
-    while allocated < needed:
-        file.write(allocated, _ZEROS, sync=False)
-        allocated += len(_ZEROS)
-    file.sync()
-    return allocated
+    def _allocate(self, file: File, allocated: int, needed: int) -> int:
+        """Job: extend the file by zeros to at least `needed` bytes; return the new size."""
+        while allocated < needed:
+            file.write(allocated, self._zeros, sync=False)
+            allocated += len(self._zeros)
+        file.sync()
+        return allocated
