@@ -5,16 +5,15 @@ if that is shorter) and forgets what is older than the period. `ByRevision` keep
 revisions, and looks every five minutes. Source: etcd, server/etcdserver/api/v3compactor.
 """
 
-import re
 from collections import deque
 from typing import Protocol
+
+from podling.aiokit import durations
 
 HOUR = 3600.0
 SAMPLES = 10
 """Of the revision, in each interval between two compactions."""
 REVISION_INTERVAL = 300.0
-UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": HOUR}
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 PERIODIC = "periodic"
 REVISION = "revision"
@@ -85,15 +84,7 @@ def parse_retention(mode: str, text: str) -> float:
         return float(text) * (HOUR if mode == PERIODIC else 1)
     if mode == REVISION:
         raise ValueError(f"{text!r} is not a number of revisions")
-    return parse_duration(text)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration as Go writes them, such as 1h30m; raises ValueError."""
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a duration such as 30m, 1h or 1h30m")
-    return sum(float(number) * UNITS[unit] for number, unit in parts)
+    return durations.parse(text)
 
 
 def policy(mode: str, retention: float, now: float) -> Policy | None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "server": "podling.cli.processes:server",
     "node": "podling.cli.processes:node",
     "store": "podling.cli.store:store",
+    "apiserver": "podling.cli.apiserver:apiserver",
 }
 
 

@@ -6,6 +6,7 @@ group (Kubernetes documentation, "Authenticating", X.509 client certificates).
 """
 
 import datetime
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from podling.aiokit.clock import WallClock
 from podling.launcher.cluster_file import write_private
 
 LIFETIME = datetime.timedelta(days=3650)
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve SECP256R1 (FIPS 186-4, section D.1.2.3)."""
 BACKDATE = datetime.timedelta(minutes=5)
 """A peer's clock may be a little behind."""
 
@@ -49,7 +52,20 @@ class Authority:
     @classmethod
     def create(cls, name: str, clock: WallClock) -> "Authority":
         """A new self-signed authority."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        return cls._self_signed(name, ec.generate_private_key(ec.SECP256R1()), clock)
+
+    @classmethod
+    def of_secret(cls, name: str, secret: bytes, clock: WallClock) -> "Authority":
+        """The authority that all have who know `secret`, and nobody else."""
+        # 64 random-looking bytes modulo the order of the curve are as good as a drawn number.
+        drawn = int.from_bytes(hashlib.sha512(b"podling authority\0" + secret).digest(), "big")
+        number = drawn % (P256_ORDER - 1) + 1
+        return cls._self_signed(name, ec.derive_private_key(number, ec.SECP256R1()), clock)
+
+    @classmethod
+    def _self_signed(
+        cls, name: str, key: ec.EllipticCurvePrivateKey, clock: WallClock
+    ) -> "Authority":
         subject = _name(Subject(name))
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
@@ -76,8 +92,19 @@ class Authority:
         write_private(key, _key_pem(self._key))
         write_private(certificate, _pem(self._certificate))
 
+    @property
+    def pem(self) -> bytes:
+        """Its certificate, for those who are to trust it."""
+        return _pem(self._certificate)
+
     def issue(self, subject: Subject, certificate: Path, key: Path) -> None:
         """Sign a certificate for both ends of TLS and write it, and its new key, as PEM files."""
+        signed, private = self.sign(subject)
+        write_private(key, private)
+        write_private(certificate, signed)
+
+    def sign(self, subject: Subject) -> tuple[bytes, bytes]:
+        """A certificate for both ends of TLS, and its new key, as PEM texts."""
         private = ec.generate_private_key(ec.SECP256R1())
         builder = (
             _builder(_name(subject), self._certificate.subject, private, self._clock)
@@ -100,8 +127,7 @@ class Authority:
         names += [x509.DNSName(name) for name in subject.host_names]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        write_private(key, _key_pem(private))
-        write_private(certificate, _pem(builder.sign(self._key, hashes.SHA256())))
+        return _pem(builder.sign(self._key, hashes.SHA256())), _key_pem(private)
 
     def check(self, subject: Subject, certificate: Path, key: Path) -> None:
         """Raise ValueError, with the reason, unless `issue` may have written these files."""

@@ -95,29 +95,27 @@ def _identities(cluster: Cluster) -> Iterator[tuple[str, Subject]]:
 
 
 def _kubeconfig(layout: Layout, cluster: Cluster) -> dict[str, object]:
-    def path(file: Path) -> str:
-        # Relative paths in a kubeconfig are meant from its own folder, so D can be moved.
-        return str(file.relative_to(layout.root))
+    files = (layout.certificate("ca"), layout.certificate(ADMIN), layout.key(ADMIN))
+    # Relative paths in a kubeconfig are meant from its own folder, so D can be moved.
+    authority, certificate, key = (str(file.relative_to(layout.root)) for file in files)
+    return kubeconfig(cluster.api_url, authority, certificate, key)
 
+
+def kubeconfig(server: str, authority: str, certificate: str, key: str) -> dict[str, object]:
+    """The administrator's way to an API server; the last three are paths of PEM files."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
             {
                 "name": "podling",
-                "cluster": {
-                    "server": cluster.api_url,
-                    "certificate-authority": path(layout.certificate("ca")),
-                },
+                "cluster": {"server": server, "certificate-authority": authority},
             }
         ],
         "users": [
             {
                 "name": "podling-admin",
-                "user": {
-                    "client-certificate": path(layout.certificate(ADMIN)),
-                    "client-key": path(layout.key(ADMIN)),
-                },
+                "user": {"client-certificate": certificate, "client-key": key},
             }
         ],
         "contexts": [

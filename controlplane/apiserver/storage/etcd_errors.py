@@ -5,6 +5,7 @@ etcd's clients tell errors apart by their text (api/v3rpc/rpctypes), because sev
 
 import grpc
 
+from podling.controlplane.apiserver.storage.etcd_endpoints import NEVER_LEFT
 from podling.controlplane.apiserver.storage.interface import (
     FutureRevision,
     NoSpace,
@@ -22,9 +23,7 @@ _BY_TEXT: tuple[tuple[str, type[StorageError]], ...] = (
     ("etcdserver: request is too large", TooLarge),
     ("larger than max", TooLarge),
     ("etcdserver: no leader", Unavailable),
-    # The request never left this process.
-    ("failed to connect to all addresses", Unavailable),
-    ("connections to all backends failing", Unavailable),
+    *((text, Unavailable) for text in NEVER_LEFT),
 )
 COMPACTED = "mvcc: required revision has been compacted"
 _UNANSWERED = (

@@ -6,14 +6,18 @@ serves this. All reads are linearizable.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from podling.controlplane.apiserver.storage import etcd_errors
+from podling.controlplane.apiserver.storage.etcd_endpoints import (
+    EtcdConfig,
+    EtcdEndpoints,
+    EtcdMember,
+)
 from podling.controlplane.apiserver.storage.interface import (
     Compacted,
     Event,
@@ -24,34 +28,11 @@ from podling.controlplane.apiserver.storage.interface import (
     WatchBatch,
     WriteResult,
 )
-from podling.controlplane.etcdpb import kv_pb2, rpc_pb2, rpc_pb2_grpc
+from podling.controlplane.etcdpb import kv_pb2, rpc_pb2
 
-T = TypeVar("T")
-
-OPTIONS = (
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.lb_policy_name", "round_robin"),
-)
 # Ends a watch when the member it runs on has lost the leader (etcd's WithRequireLeader).
 REQUIRE_LEADER = (("hasleader", "true"),)
 FIRST_REVISION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdConfig:
-    """Which etcd, and how to speak to it."""
-
-    endpoints: Sequence[str]
-    """`host:port` of each member; several must be IP addresses of one family."""
-    root_certificates: bytes | None = None
-    """PEM; None: without TLS."""
-    certificate: bytes | None = None
-    key: bytes | None = field(default=None, repr=False)
-    timeout: float = 10.0
-    """Seconds after which a request has failed."""
 
 
 class EtcdStorage:
@@ -60,30 +41,22 @@ class EtcdStorage:
     name = "etcd-client"
 
     def __init__(self, config: EtcdConfig) -> None:
-        self._config = config
-        self._channel: grpc.aio.Channel | None = None
+        self._timeout = config.timeout
+        self._endpoints = EtcdEndpoints(config)
 
     async def start(self) -> None:
         """Connects when first used."""
-        target = _target(self._config.endpoints)
-        if self._config.root_certificates is None:
-            self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
-        else:
-            credentials = grpc.ssl_channel_credentials(
-                self._config.root_certificates, self._config.key, self._config.certificate
-            )
-            self._channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
-        self._kv = rpc_pb2_grpc.KVStub(self._channel)
-        self._leases = rpc_pb2_grpc.LeaseStub(self._channel)
-        self._watches = rpc_pb2_grpc.WatchStub(self._channel)
+        self._endpoints.start()
 
     async def stop(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
+        await self._endpoints.stop()
 
     async def get(self, key: bytes) -> GetResult:
         request = rpc_pb2.RangeRequest(key=key, limit=1)
-        response = await self._read(self._kv.Range(request, timeout=self._config.timeout))
+        try:
+            response = await self._range(request)
+        except grpc.aio.AioRpcError as error:
+            raise etcd_errors.to_storage_error(error, writing=False) from error
         return GetResult(_first(response.kvs), response.header.revision)
 
     async def list(
@@ -91,7 +64,7 @@ class EtcdStorage:
     ) -> ListResult:
         request = rpc_pb2.RangeRequest(key=start, range_end=end, limit=limit, revision=revision)
         try:
-            response = await self._kv.Range(request, timeout=self._config.timeout)
+            response = await self._range(request)
         except grpc.aio.AioRpcError as error:
             if etcd_errors.is_compacted(error):
                 raise Compacted(await self._compact_revision()) from error
@@ -123,7 +96,9 @@ class EtcdStorage:
         read = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=key, limit=1))
         request = rpc_pb2.TxnRequest(compare=[compare], success=[operation], failure=[read])
         try:
-            response = await self._kv.Txn(request, timeout=self._config.timeout)
+            response = await self._endpoints.write(
+                lambda member: member.kv.Txn(request, timeout=self._timeout)
+            )
         except grpc.aio.AioRpcError as error:
             raise etcd_errors.to_storage_error(error, writing=True) from error
         answer = response.responses[0]
@@ -134,14 +109,24 @@ class EtcdStorage:
         return WriteResult(response.succeeded, response.header.revision, current)
 
     async def watch(self, start: bytes, end: bytes, *, after_revision: int) -> "EtcdWatch":
-        call = self._watches.Watch(metadata=REQUIRE_LEADER)
-        watch = EtcdWatch(call)
+        *others, last = self._endpoints.in_turn()
+        for member in others:
+            try:
+                return await self._watch_at(member, start, end, after_revision)
+            except (Unavailable, TimeoutError):
+                self._endpoints.avoid(member)
+        return await self._watch_at(last, start, end, after_revision)
+
+    async def _watch_at(
+        self, member: EtcdMember, start: bytes, end: bytes, after_revision: int
+    ) -> "EtcdWatch":
+        watch = EtcdWatch(member.watches.Watch(metadata=REQUIRE_LEADER))
         create = rpc_pb2.WatchCreateRequest(
             key=start, range_end=end, start_revision=after_revision + 1, prev_kv=True
         )
         try:
             await watch.send(rpc_pb2.WatchRequest(create_request=create))
-            async with asyncio.timeout(self._config.timeout):
+            async with asyncio.timeout(self._timeout):
                 await watch.created()
         except BaseException:
             await watch.close()
@@ -151,7 +136,9 @@ class EtcdStorage:
     async def grant_lease(self, ttl: int) -> int:
         request = rpc_pb2.LeaseGrantRequest(TTL=ttl)
         try:
-            response = await self._leases.LeaseGrant(request, timeout=self._config.timeout)
+            response = await self._endpoints.write(
+                lambda member: member.leases.LeaseGrant(request, timeout=self._timeout)
+            )
         except grpc.aio.AioRpcError as error:
             raise etcd_errors.to_storage_error(error, writing=True) from error
         return response.ID
@@ -159,22 +146,23 @@ class EtcdStorage:
     async def compact(self, revision: int) -> None:
         try:
             request = rpc_pb2.CompactionRequest(revision=revision)
-            await self._kv.Compact(request, timeout=self._config.timeout)
+            await self._endpoints.write(
+                lambda member: member.kv.Compact(request, timeout=self._timeout)
+            )
         except grpc.aio.AioRpcError as error:
             if not etcd_errors.is_compacted(error):
                 raise etcd_errors.to_storage_error(error, writing=True) from error
 
-    async def _read(self, call: Awaitable[T]) -> T:
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise etcd_errors.to_storage_error(error, writing=False) from error
+    async def _range(self, request: rpc_pb2.RangeRequest) -> rpc_pb2.RangeResponse:
+        return await self._endpoints.read(
+            lambda member: member.kv.Range(request, timeout=self._timeout)
+        )
 
     async def _compact_revision(self) -> int:
         """The oldest revision that can be had: only a watch of older history is told it."""
         watch = await self.watch(b"\0", b"\0", after_revision=FIRST_REVISION - 1)
         try:
-            async with asyncio.timeout(self._config.timeout):
+            async with asyncio.timeout(self._timeout):
                 async for _ in watch:
                     break
         except Compacted as error:
@@ -245,14 +233,6 @@ class EtcdWatch:
             raise Unavailable(f"the store ended the watch: {response.cancel_reason}")
         answer: rpc_pb2.WatchResponse = response
         return answer
-
-
-def _target(endpoints: Sequence[str]) -> str:
-    """gRPC's name for one or several servers."""
-    if len(endpoints) == 1:
-        return endpoints[0]
-    family = "ipv6" if endpoints[0].startswith("[") else "ipv4"
-    return f"{family}:{','.join(endpoints)}"
 
 
 def _kv(kv: kv_pb2.KeyValue) -> KeyValue:

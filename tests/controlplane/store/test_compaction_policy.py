@@ -6,7 +6,6 @@ from podling.controlplane.store import compaction_policy
 from podling.controlplane.store.compaction_policy import (
     ByRevision,
     Periodic,
-    parse_duration,
     parse_retention,
 )
 
@@ -105,4 +104,3 @@ def test_no_retention_is_no_policy() -> None:
     assert compaction_policy.policy("periodic", 0.0, now=5.0) is None
     assert isinstance(compaction_policy.policy("revision", 5.0, now=5.0), ByRevision)
     assert isinstance(compaction_policy.policy("periodic", 5.0, now=5.0), Periodic)
-    assert parse_duration("5m") == 300.0

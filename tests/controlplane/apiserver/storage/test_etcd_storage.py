@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from podling.controlplane.apiserver.storage.etcd_storage import EtcdConfig, EtcdStorage
+from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
+from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
 from podling.controlplane.apiserver.storage.interface import Unavailable
 from tests.contract.storage import PATIENCE, StorageContract
 from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_api

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from podling.controlplane.apiserver.storage.etcd_storage import EtcdConfig, EtcdStorage
+from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
+from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
 from podling.controlplane.apiserver.storage.interface import Storage
 from tests.contract.storage import StorageContract
 from tests.controlplane.store.members import Members

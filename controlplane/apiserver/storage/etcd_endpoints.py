@@ -1,0 +1,140 @@
+"""The members of an etcd: requests go to them in turn, and pass over those that do not answer.
+
+A channel for each member, as in etcd's own client: a member is verified by its own name, and which
+one has failed is known. A read that found nobody goes to the next member; so does a write that
+certainly never left. Any other write without an answer may have happened, and is not repeated.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from podling.controlplane.etcdpb import rpc_pb2_grpc
+
+T = TypeVar("T")
+
+OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.enable_http_proxy", 0),
+)
+AVOID_SECONDS = 3.0
+"""How long a member that did not answer comes last."""
+
+#: What grpc says where a request found no connection to go out by.
+NEVER_LEFT = ("failed to connect to all addresses", "connections to all backends failing")
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdConfig:
+    """Which etcd, and how to speak to it."""
+
+    endpoints: Sequence[str]
+    """`host:port` of each member."""
+    secure: bool = False
+    """Over TLS."""
+    root_certificates: bytes | None = None
+    """PEM; None: those that gRPC trusts by itself."""
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    timeout: float = 10.0
+    """Seconds after which a request has failed."""
+
+
+class EtcdMember:
+    """One member, as a client sees it."""
+
+    def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
+        self.address = address
+        self.channel = channel
+        self.kv = rpc_pb2_grpc.KVStub(channel)
+        self.leases = rpc_pb2_grpc.LeaseStub(channel)
+        self.watches = rpc_pb2_grpc.WatchStub(channel)
+        self.avoided_until = 0.0
+
+
+class EtcdEndpoints:
+    """Connected from `start` to `stop`; a connection is made when it is first used."""
+
+    def __init__(self, config: EtcdConfig) -> None:
+        if not config.endpoints:
+            raise ValueError("there must be at least one endpoint")
+        self._config = config
+        self._members: list[EtcdMember] = []
+        self._turn = 0
+
+    def start(self) -> None:
+        config = self._config
+        credentials = None
+        if config.secure:
+            credentials = grpc.ssl_channel_credentials(
+                config.root_certificates, config.key, config.certificate
+            )
+        for address in config.endpoints:
+            channel = (
+                grpc.aio.insecure_channel(address, OPTIONS)
+                if credentials is None
+                else grpc.aio.secure_channel(address, credentials, OPTIONS)
+            )
+            self._members.append(EtcdMember(address, channel))
+
+    async def stop(self) -> None:
+        members, self._members = self._members, []
+        for member in members:
+            await member.channel.close()
+
+    async def read(self, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
+        """Raises the AioRpcError of the member that was asked last."""
+        return await self._ask(ask, lambda error: error.code() is grpc.StatusCode.UNAVAILABLE)
+
+    async def write(self, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
+        """Raises the AioRpcError of the member that was asked last."""
+        return await self._ask(ask, _never_left)
+
+    def in_turn(self) -> list[EtcdMember]:
+        """All members: the next one first, those that did not answer lately last."""
+        self._turn = (self._turn + 1) % len(self._members)
+        rotated = self._members[self._turn :] + self._members[: self._turn]
+        now = asyncio.get_running_loop().time()
+        return sorted(rotated, key=lambda member: member.avoided_until > now)
+
+    def avoid(self, member: EtcdMember) -> None:
+        """It did not answer; the others come first for a while."""
+        member.avoided_until = asyncio.get_running_loop().time() + AVOID_SECONDS
+
+    async def _ask(
+        self,
+        ask: Callable[[EtcdMember], Awaitable[T]],
+        may_repeat: Callable[[grpc.aio.AioRpcError], bool],
+    ) -> T:
+        *others, last = self.in_turn()
+        for member in others:
+            try:
+                return await self._ask_one(member, ask)
+            except grpc.aio.AioRpcError as error:
+                if not may_repeat(error):
+                    raise
+        return await self._ask_one(last, ask)
+
+    async def _ask_one(self, member: EtcdMember, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
+        try:
+            return await ask(member)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+            ):
+                self.avoid(member)
+            raise
+
+
+def _never_left(error: grpc.aio.AioRpcError) -> bool:
+    return any(text in (error.details() or "") for text in NEVER_LEFT)
