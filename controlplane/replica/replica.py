@@ -49,6 +49,21 @@ class Replica:
         return self._config.name
 
     @property
+    def member_id(self) -> int:
+        return self._config.member_id
+
+    @property
+    def applied_index(self) -> int:
+        """The last entry applied here; raises ReplicaStopped before start and after stop."""
+        return self._take_part().driver.applied_index
+
+    @property
+    def unapplied(self) -> int:
+        """Entries known to be committed and not applied here yet; raises as `applied_index`."""
+        running = self._take_part()
+        return running.node.raft.log.committed - running.driver.applied_index
+
+    @property
     def node(self) -> RawNode | None:
         """The core while it runs, for those who look on; nobody else may touch it."""
         return None if self._running is None else self._running.node
