@@ -50,7 +50,8 @@ class Compactor:
     async def _compact(self, revision: int) -> bool:
         """Whether history up to `revision` is gone now."""
         try:
-            await self._store.compact(rq.CompactionRequest(revision, physical=False))
+            root = self._store.auth.root()
+            await self._store.compact(rq.CompactionRequest(revision), user=root)
         except errors.Compacted:
             return True
         except errors.StoreError as error:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from podling.controlplane.store.machine import commands
+from podling.controlplane.store.machine.auth import tokens
+
+DEFAULT_QUOTA = 2 * 1024**3
+NO_QUOTA = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +17,9 @@ class StoreConfig:
     """Of one replicated command (etcd: --max-request-bytes)."""
     max_txn_ops: int = 128
     """In each list of a transaction (etcd: --max-txn-ops)."""
-    quota_bytes: int = 2 * 1024**3
-    """Size beyond which only deletes and compaction are taken (etcd: --quota-backend-bytes)."""
+    quota_bytes: int = 0
+    """Size beyond which only deletes and compaction are taken (etcd: --quota-backend-bytes). 0: the
+    default, 2 GiB; negative: none."""
     max_pending_bytes: int = 4 * 1024**2
     """What waits in memory for one slow watcher; beyond it, it reads from the history later."""
     request_timeout: float = 7.0
@@ -29,3 +34,15 @@ class StoreConfig:
     command_version: int = commands.VERSION
     """The newest version of replicated commands that this member understands. Set lower than the
     program's, it is as a member that has not been upgraded yet."""
+    token_ttl: float = tokens.TTL
+    """How long after its last use a token is good (etcd: --auth-token-ttl)."""
+    bcrypt_cost: int = 10
+    """Doublings of the work that hashing a password takes (etcd: --bcrypt-cost)."""
+    corrupt_check_interval: float = 0.0
+    """How often the leader has the members compare their keys (etcd: --corrupt-check-time); 0:
+    never."""
+
+    @property
+    def quota(self) -> int:
+        """What `quota_bytes` comes to, in bytes."""
+        return NO_QUOTA if self.quota_bytes < 0 else self.quota_bytes or DEFAULT_QUOTA

@@ -51,6 +51,19 @@ class WatchFilter(IntEnum):
     NODELETE = 1
 
 
+class AlarmType(IntEnum):
+    NONE = 0
+    """In a question: all."""
+    NOSPACE = 1
+    CORRUPT = 2
+
+
+class AlarmAction(IntEnum):
+    GET = 0
+    ACTIVATE = 1
+    DEACTIVATE = 2
+
+
 class RangeRequest(NamedTuple):
     key: bytes
     range_end: bytes = b""
@@ -217,6 +230,41 @@ class HashKVResponse(NamedTuple):
     hash: int
     compact_revision: int
     hash_revision: int
+
+
+class HashCheckRequest(NamedTuple):
+    """Not etcd's: every member compares its keys with this checksum of the leader's."""
+
+    member_id: int
+    """Whose checksum it is."""
+    hash: int
+    compact_revision: int
+    hash_revision: int
+
+
+class HashCheckResponse(NamedTuple):
+    revision: int
+
+
+class Alarm(NamedTuple):
+    """Something is wrong with a member."""
+
+    member_id: int
+    type: AlarmType
+
+
+class AlarmRequest(NamedTuple):
+    """ACTIVATE or DEACTIVATE."""
+
+    action: AlarmAction
+    member_id: int
+    type: AlarmType
+
+
+class AlarmResponse(NamedTuple):
+    revision: int
+    alarms: Sequence[Alarm]
+    """Those asked for, or the one raised or taken back."""
 
 
 class ClusterVersionRequest(NamedTuple):

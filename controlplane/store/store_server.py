@@ -62,6 +62,7 @@ class StoreServer:
             _loop_time,
             max_pending_bytes=config.store.max_pending_bytes,
             command_version=config.store.command_version,
+            token_ttl=config.store.token_ttl,
         )
         """For those who look on; nobody else changes it."""
         self.replica = Replica(

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from podling.controlplane.store import errors
+from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.key_values import Event, KeyValue
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.machine.watchers import Watcher
@@ -72,20 +73,23 @@ class WatchStream:
     def revision(self) -> int:
         return self._machine.store.revision
 
-    def create(self, request: WatchCreateRequest) -> WatchResponse:
+    def create(self, request: WatchCreateRequest, *, user: Identity | None = None) -> WatchResponse:
         """Begin a watch. The response, which `next` hands out too, is a cancellation if the range
-        is empty, the id in use or the start revision negative."""
-        revision = self.revision
+        is empty or not for `user` to read, the id in use or the start revision negative."""
+        try:
+            self._machine.auth.check_read(user, request.key, request.range_end)
+        except errors.StoreError as error:
+            return self.refuse(error)
         try:
             watch = self._add(request)
-            response = WatchResponse(revision, watch.id, created=True)
         except errors.StoreError as error:
-            response = WatchResponse(
-                revision, ALL_WATCHES, created=True, canceled=True, cancel_reason=str(error)
-            )
-        self._outbox.append(response)
-        self._wake()
-        return response
+            return self._canceled_at_once(str(error))
+        return self._answer(WatchResponse(self.revision, watch.id, created=True))
+
+    def refuse(self, error: errors.StoreError) -> WatchResponse:
+        """Answer that a watch was not begun because of who asked; in etcd's form."""
+        code = error.status.title().replace("_", "")
+        return self._canceled_at_once(f"rpc error: code = {code} desc = {error}")
 
     def cancel(self, watch_id: int) -> None:
         """End a watch, if there is one of that id; its pending events are dropped."""
@@ -142,6 +146,17 @@ class WatchStream:
         self._wake()
         self._room.set()
         self._on_close(self)
+
+    def _canceled_at_once(self, reason: str) -> WatchResponse:
+        response = WatchResponse(
+            self.revision, ALL_WATCHES, created=True, canceled=True, cancel_reason=reason
+        )
+        return self._answer(response)
+
+    def _answer(self, response: WatchResponse) -> WatchResponse:
+        self._outbox.append(response)
+        self._wake()
+        return response
 
     def _add(self, request: WatchCreateRequest) -> _Watch:
         if request.start_revision < 0:

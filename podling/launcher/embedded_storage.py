@@ -52,7 +52,8 @@ class EmbeddedStorage:
             raise storage.Compacted(self._store.compact_revision)
         stream = self._store.watch_stream()
         created = stream.create(
-            rq.WatchCreateRequest(start, end, start_revision=after_revision + 1, prev_kv=True)
+            rq.WatchCreateRequest(start, end, start_revision=after_revision + 1, prev_kv=True),
+            user=self._store.auth.root(),
         )
         if created.canceled:
             stream.close()
@@ -61,13 +62,17 @@ class EmbeddedStorage:
 
     async def grant_lease(self, ttl: int) -> int:
         try:
-            return (await self._store.lease_grant(rq.LeaseGrantRequest(ttl))).id
+            return (
+                await self._store.lease_grant(
+                    rq.LeaseGrantRequest(ttl), user=self._store.auth.root()
+                )
+            ).id
         except errors.StoreError as error:
             raise _of_write(error) from error
 
     async def compact(self, revision: int) -> None:
         try:
-            await self._store.compact(rq.CompactionRequest(revision))
+            await self._store.compact(rq.CompactionRequest(revision), user=self._store.auth.root())
         except errors.Compacted:
             return
         except errors.StoreError as error:
@@ -75,7 +80,7 @@ class EmbeddedStorage:
 
     async def _range(self, request: rq.RangeRequest) -> rq.RangeResponse:
         try:
-            return await self._store.range(request)
+            return await self._store.range(request, user=self._store.auth.root())
         except errors.StoreError as error:
             raise _of_read(error) from error
 
@@ -85,7 +90,8 @@ class EmbeddedStorage:
         unchanged = rq.Compare(key, rq.CompareTarget.MOD, rq.CompareResult.EQUAL, expected_revision)
         try:
             response = await self._store.txn(
-                rq.TxnRequest((unchanged,), (write,), (rq.RangeRequest(key),))
+                rq.TxnRequest((unchanged,), (write,), (rq.RangeRequest(key),)),
+                user=self._store.auth.root(),
             )
         except errors.StoreError as error:
             raise _of_write(error) from error

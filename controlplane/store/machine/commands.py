@@ -11,6 +11,7 @@
     REVOKE    = id:i64
     RENEW     = id:i64
     UPGRADE   = cluster_version:i64
+    later     = as `later_commands` describes      since version 2
 
     compare   = target:u8 result:u8 key:bytes range_end:bytes operand
     operand   = bytes if the target is VALUE, else i64
@@ -25,6 +26,8 @@ kind or field is proposed only when every member understands it, which UPGRADE s
     version of the cluster           1        1        1, the leader proposes UPGRADE   2
     commands proposed                1        1        1                                1 and 2
 
+Version 2 brought authentication and alarms.
+
 To add one: raise VERSION, and let `since` tell which commands need it.
 """
 
@@ -32,6 +35,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from podling.controlplane.store.machine import later_commands
+from podling.controlplane.store.machine.later_commands import OnBehalf
 from podling.controlplane.store.requests import (
     ClusterVersionRequest,
     CompactionRequest,
@@ -50,7 +55,7 @@ from podling.controlplane.store.requests import (
     TxnRequest,
 )
 
-VERSION = 1
+VERSION = 2
 """The newest that this program understands; it goes on understanding all before."""
 FIRST_VERSION = 1
 
@@ -64,9 +69,12 @@ Command = (
     | LeaseRevokeRequest
     | LeaseKeepAliveRequest
     | ClusterVersionRequest
+    | later_commands.Simple
+    | OnBehalf
 )
 
 PUT, DELETE, TXN, RANGE, COMPACT, GRANT, REVOKE, RENEW, UPGRADE = range(1, 10)
+ON_BEHALF = 10
 
 _PUT = struct.Struct(">BBqII")
 _DELETE = struct.Struct(">BB")
@@ -77,6 +85,7 @@ _KIND_AND_NUMBER = struct.Struct(">Bq")
 _NUMBER = struct.Struct(">q")
 _GRANT = struct.Struct(">Bqq")
 _TXN_KIND = bytes([TXN])
+_SINCE_2 = frozenset((OnBehalf, *later_commands.KINDS))
 
 # By number; indexing is several times as fast as calling the enumeration.
 _TARGETS, _RESULTS = tuple(CompareTarget), tuple(CompareResult)
@@ -89,8 +98,7 @@ class CommandError(ValueError):
 
 def since(command: Command) -> int:
     """The version that a member must know to apply `command`."""
-    # None has been added since the first.
-    return FIRST_VERSION
+    return 2 if type(command) in _SINCE_2 else FIRST_VERSION
 
 
 def version_of(data: bytes) -> int:
@@ -134,10 +142,23 @@ def _write(parts: list[bytes], request: Command | Operation) -> None:
         _write_bytes(parts, request.key, request.range_end)
     elif isinstance(request, RangeRequest):
         _write_range(parts, request)
-    elif isinstance(request, CompactionRequest):
-        parts.append(_KIND_AND_NUMBER.pack(COMPACT, request.revision))
+    elif isinstance(request, OnBehalf):
+        parts += (bytes([ON_BEHALF]), later_commands.encode_identity(request.who))
+        _write(parts, request.command)
     elif isinstance(request, LeaseGrantRequest):
         parts.append(_GRANT.pack(GRANT, request.id, request.ttl))
+    elif isinstance(request, later_commands.Simple):
+        parts.append(later_commands.encode(request))
+    else:
+        _write_number(parts, request)
+
+
+def _write_number(
+    parts: list[bytes],
+    request: CompactionRequest | LeaseRevokeRequest | LeaseKeepAliveRequest | ClusterVersionRequest,
+) -> None:
+    if isinstance(request, CompactionRequest):
+        parts.append(_KIND_AND_NUMBER.pack(COMPACT, request.revision))
     elif isinstance(request, ClusterVersionRequest):
         parts.append(_KIND_AND_NUMBER.pack(UPGRADE, request.version))
     else:
@@ -287,6 +308,16 @@ def _read_upgrade(data: bytes, at: int) -> tuple[ClusterVersionRequest, int]:
     return ClusterVersionRequest(version), at + _KIND_AND_NUMBER.size
 
 
+def _read_on_behalf(data: bytes, at: int) -> tuple[OnBehalf, int]:
+    who, at = later_commands.decode_identity(data, at + 1)
+    if data[at] == ON_BEHALF:
+        raise CommandError("on behalf of two users")
+    command, at = _read(data, at)
+    if isinstance(command, RangeRequest):
+        raise CommandError("a range is no command")
+    return OnBehalf(who, command), at
+
+
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     (size,) = _LENGTH.unpack_from(data, at)
     start = at + _LENGTH.size
@@ -305,4 +336,6 @@ _READERS: dict[int, Callable[[bytes, int], tuple[Any, int]]] = {
     REVOKE: _read_revoke,
     RENEW: _read_renew,
     UPGRADE: _read_upgrade,
+    ON_BEHALF: _read_on_behalf,
+    **dict.fromkeys(later_commands.KINDS.values(), later_commands.decode),
 }

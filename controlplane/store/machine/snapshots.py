@@ -6,8 +6,14 @@
       BASE     item = record                   keys as of before the compact revision, in key order
       HISTORY  item = record                   changes from the compact revision on, in their order
       UPGRADE  item = cluster_version:u32      one, and first; without it, the cluster is at 1
+      ALARMS   item = member_id:u64 type:u8
+      AUTH     item = size:u32 state           at most one; these three as in `auth_records`
+      USERS    item = size:u32 user
+      ROLES    item = size:u32 role
     record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
     end      = tag:u8 crc32:u32                of everything before
+
+The version is the oldest that knows all sections: 2 for the last four, else 1.
 
 The split follows what can be read: before the compact revision only the state it left, after it
 every change. So a restored member serves the same reads and watches as the one it came from.
@@ -23,13 +29,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store.key_values import KeyValue
+from podling.controlplane.store.machine.alarms import Alarms
+from podling.controlplane.store.machine.auth import auth_records
+from podling.controlplane.store.machine.auth.auth_store import AuthStore, Role, User
 from podling.controlplane.store.machine.leases import Leases
 from podling.controlplane.store.machine.mvcc import FIRST_REVISION, Mvcc
+from podling.controlplane.store.requests import Alarm, AlarmType
 
 MAGIC = b"podlingS"
-VERSION = 1
+VERSION = 2
+"""The newest that this program understands."""
 
-LEASES, BASE, HISTORY, END, UPGRADE = range(1, 6)
+LEASES, BASE, HISTORY, END, UPGRADE, ALARMS, AUTH, USERS, ROLES = range(1, 10)
 
 SLICE = 256
 """Items in one section; drawing one must not take longer than a few milliseconds."""
@@ -41,6 +52,10 @@ _SECTION = struct.Struct(">BI")
 _LEASE = struct.Struct(">qq")
 _RECORD = struct.Struct(">qqqqII")
 _UPGRADE = struct.Struct(">I")
+_ALARM = struct.Struct(">QB")
+_SIZE = struct.Struct(">I")
+
+_SINCE_2 = frozenset((ALARMS, AUTH, USERS, ROLES))
 
 
 class SnapshotError(ValueError):
@@ -55,25 +70,48 @@ class Contents(NamedTuple):
     """(id, time-to-live in seconds)"""
     cluster_version: int
     """The newest version of commands that may be proposed."""
+    auth: AuthStore
+    alarms: Alarms
 
 
-def write(store: Mvcc, leases: Leases, cluster_version: int = 1) -> Iterator[bytes]:
+def write(
+    store: Mvcc,
+    leases: Leases,
+    cluster_version: int = 1,
+    auth: AuthStore | None = None,
+    alarms: Alarms | None = None,
+) -> Iterator[bytes]:
     """The state as of this call, in chunks, each a header or a section."""
-    chunks = _write(store, leases, cluster_version)
+    small = list(_small_sections(leases, cluster_version, auth or AuthStore(), alarms or Alarms()))
+    chunks = _write(store, small)
     # Drawing the first chunk pins the store now, and makes sure that it is unpinned even if the
     # rest is never drawn.
     return itertools.chain([next(chunks)], chunks)
 
 
-def _write(store: Mvcc, leases: Leases, cluster_version: int) -> Iterator[bytes]:
+def _small_sections(
+    leases: Leases, cluster_version: int, auth: AuthStore, alarms: Alarms
+) -> Iterator[bytes]:
+    """Everything but the keys."""
+    yield from _sections(UPGRADE, [_UPGRADE.pack(cluster_version)])
+    yield from _sections(ALARMS, [_ALARM.pack(*each) for each in alarms.listed()])
+    if not auth.pristine:
+        yield from _sections(AUTH, [_sized(auth_records.encode_state(auth))])
+        users = (_sized(auth_records.encode_user(each)) for each in auth.users.values())
+        yield from _sections(USERS, users)
+        roles = (_sized(auth_records.encode_role(each)) for each in auth.roles.values())
+        yield from _sections(ROLES, roles)
+    yield from _sections(LEASES, [_LEASE.pack(lease.id, lease.ttl) for lease in leases])
+
+
+def _write(store: Mvcc, small: Sequence[bytes]) -> Iterator[bytes]:
     revision, compact_revision = store.revision, store.compact_revision
-    granted = [_LEASE.pack(lease.id, lease.ttl) for lease in leases]
+    version = 2 if any(section[0] in _SINCE_2 for section in small) else 1
     store.pin()
     try:
-        header = _HEADER.pack(MAGIC, VERSION, revision, compact_revision)
+        header = _HEADER.pack(MAGIC, version, revision, compact_revision)
         sections = itertools.chain(
-            _sections(UPGRADE, [_UPGRADE.pack(cluster_version)]),
-            _sections(LEASES, granted),
+            small,
             _sections(BASE, _base(store, compact_revision)),
             _sections(HISTORY, _history(store, revision, compact_revision)),
         )
@@ -122,7 +160,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
     magic, version, revision, compact_revision = _HEADER.unpack(source.take(_HEADER.size))
     if magic != MAGIC:
         raise SnapshotError("not a snapshot of a store")
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise SnapshotError(
             f"snapshot of version {version}, but this program knows version {VERSION}: "
             "upgrade this member"
@@ -132,9 +170,15 @@ def read(chunks: Iterable[bytes]) -> Contents:
     base: list[KeyValue] = []
     history: list[KeyValue] = []
     versions = [1]
+    alarms: list[Alarm] = []
+    auth = _AuthRead()
     readers: dict[int, Callable[[], None]] = {
         UPGRADE: lambda: versions.extend(_UPGRADE.unpack(source.take(_UPGRADE.size))),
         LEASES: lambda: leases.append(_LEASE.unpack(source.take(_LEASE.size))),
+        ALARMS: lambda: alarms.append(_read_alarm(source)),
+        AUTH: lambda: auth.states.append(auth_records.decode_state(_take_sized(source))),
+        USERS: lambda: auth.users.append(auth_records.decode_user(_take_sized(source))),
+        ROLES: lambda: auth.roles.append(auth_records.decode_role(_take_sized(source))),
         BASE: lambda: base.append(_read_record(source)),
         HISTORY: lambda: history.append(_read_record(source)),
     }
@@ -145,7 +189,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
     if history and history[-1].mod_revision > revision:
         raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
     store.finish_load(revision, compact_revision)
-    return Contents(store, leases, versions[-1])
+    return Contents(store, leases, versions[-1], auth.store(), Alarms(alarms))
 
 
 def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) -> None:
@@ -161,8 +205,42 @@ def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) ->
         reader = readers.get(tag)
         if reader is None:
             raise SnapshotError(f"snapshot is damaged: unknown section {tag}")
-        for _ in range(count):
-            reader()
+        try:
+            for _ in range(count):
+                reader()
+        except SnapshotError:
+            raise
+        except (struct.error, ValueError) as error:
+            raise SnapshotError(f"snapshot is damaged: {error}") from error
+
+
+class _AuthRead:
+    """What the sections about users and roles have had so far."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[bool, int]] = []
+        self.users: list[User] = []
+        self.roles: list[Role] = []
+
+    def store(self) -> AuthStore:
+        store = AuthStore()
+        if self.states:
+            store.load(*self.states[-1], self.users, self.roles)
+        return store
+
+
+def _sized(data: bytes) -> bytes:
+    return _SIZE.pack(len(data)) + data
+
+
+def _take_sized(source: "_Source") -> bytes:
+    (size,) = _SIZE.unpack(source.take(_SIZE.size))
+    return source.take(size)
+
+
+def _read_alarm(source: "_Source") -> Alarm:
+    member_id, kind = _ALARM.unpack(source.take(_ALARM.size))
+    return Alarm(member_id, AlarmType(kind))
 
 
 def _read_record(source: "_Source") -> KeyValue:

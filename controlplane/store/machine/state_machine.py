@@ -1,26 +1,43 @@
-"""What the members of the store replicate: keys with their history, and leases.
+"""What the members of the store replicate: keys with their history, leases, users and alarms.
 
-A command that is refused (an unknown lease, a compacted revision) is refused on every member alike
-and changes nothing; the refusal is its result. Watchers belong to this member alone: they are told
-of every transaction here, and see no difference between a leader and a follower.
+A command that is refused (an unknown lease, a compacted revision, a user who may not) is refused on
+every member alike and changes nothing; the refusal is its result. Watchers belong to this member
+alone: they are told of every transaction here, and see no difference between a leader and a
+follower.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
-from podling.controlplane.store.errors import LeaseNotFound, StoreError
+from podling.controlplane.store import auth_requests as auth
+from podling.controlplane.store.auth_requests import Identity
+from podling.controlplane.store.errors import (
+    AuthFailed,
+    AuthNotEnabled,
+    LeaseNotFound,
+    StoreError,
+)
 from podling.controlplane.store.machine import commands, snapshots, transactions
+from podling.controlplane.store.machine.alarms import Alarms
+from podling.controlplane.store.machine.auth import authorization, tokens
+from podling.controlplane.store.machine.auth.auth_store import AuthStore
+from podling.controlplane.store.machine.auth.tokens import Tokens
 from podling.controlplane.store.machine.commands import CommandError
+from podling.controlplane.store.machine.later_commands import OnBehalf
 from podling.controlplane.store.machine.leases import Leases
 from podling.controlplane.store.machine.mvcc import Mvcc
 from podling.controlplane.store.machine.watchers import Watchers
 from podling.controlplane.store.requests import (
+    AlarmRequest,
+    AlarmResponse,
     ClusterVersionRequest,
     ClusterVersionResponse,
     CompactionRequest,
     CompactionResponse,
     DeleteRangeRequest,
     DeleteRangeResponse,
+    HashCheckRequest,
+    HashCheckResponse,
     LeaseGrantRequest,
     LeaseGrantResponse,
     LeaseKeepAliveRequest,
@@ -33,7 +50,8 @@ from podling.controlplane.store.requests import (
     TxnResponse,
 )
 
-#: Seconds of a monotonic clock; only leases look at it, and nothing replicated depends on it.
+#: Seconds of a monotonic clock; only leases and tokens look at it, and nothing replicated depends
+#: on it.
 Now = Callable[[], float]
 
 
@@ -41,7 +59,12 @@ class StoreStateMachine:
     """Implements `podling.controlplane.replica.state_machine.StateMachine`."""
 
     def __init__(
-        self, now: Now, *, max_pending_bytes: int, command_version: int = commands.VERSION
+        self,
+        now: Now,
+        *,
+        max_pending_bytes: int,
+        command_version: int = commands.VERSION,
+        token_ttl: float = tokens.TTL,
     ) -> None:
         """`max_pending_bytes` bounds what waits for one watcher (see `Watchers`)."""
         self._now = now
@@ -51,6 +74,12 @@ class StoreStateMachine:
         self.store = Mvcc()
         self.leases = Leases()
         self.watchers = Watchers(lambda: self.store, max_pending_bytes)
+        self.auth = AuthStore()
+        self.tokens = Tokens(token_ttl)
+        self.alarms = Alarms()
+        self.on_hash_check: Callable[[HashCheckRequest], None] = lambda check: None
+        """Told when this member should compare its keys with the leader's; must not raise."""
+        self._index = 0
         self._handlers: dict[type, Callable[[Any], object]] = {
             PutRequest: self._put,
             TxnRequest: self._txn,
@@ -60,6 +89,10 @@ class StoreStateMachine:
             LeaseRevokeRequest: self._lease_revoke,
             LeaseKeepAliveRequest: self._lease_keep_alive,
             ClusterVersionRequest: self._upgrade,
+            AlarmRequest: self._alarm,
+            HashCheckRequest: self._hash_check,
+            auth.AuthenticateRequest: self._authenticate,
+            **dict.fromkeys(get_args(auth.AuthChange), self._change_auth),
         }
 
     def apply(self, index: int, term: int, command: bytes) -> object:
@@ -69,13 +102,23 @@ class StoreStateMachine:
         it would differ from its peers from then on.
         """
         request = commands.decode(command, self.command_version)
+        self._index = index
         try:
+            who: Identity | None = None
+            if isinstance(request, OnBehalf):
+                who, request = request
+            if self.auth.enabled:
+                authorization.check(self.auth, self.leases, who, request)
+            if self.alarms:
+                self.alarms.check(request)
             return self._handlers[type(request)](request)
         except StoreError as error:
             return error
 
     def snapshot(self) -> Iterator[bytes]:
-        return snapshots.write(self.store, self.leases, self.cluster_version)
+        return snapshots.write(
+            self.store, self.leases, self.cluster_version, self.auth, self.alarms
+        )
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Also moves the watchers over, which go on from where they were."""
@@ -91,6 +134,9 @@ class StoreStateMachine:
                 leases.attach(kv.lease, kv.key)
         self.watchers.rewind(self.store.revision)
         self.store, self.leases = contents.store, leases
+        self.auth, self.alarms = contents.auth, contents.alarms
+        # Those of users that are gone or have changed their passwords may be among them.
+        self.tokens.clear()
 
     def _put(self, request: PutRequest) -> PutResponse:
         response = transactions.put(self.store, self.leases, request)
@@ -132,6 +178,31 @@ class StoreStateMachine:
         self._check_version(request.version)
         self.cluster_version = max(self.cluster_version, request.version)
         return ClusterVersionResponse(self.store.revision, self.cluster_version)
+
+    def _alarm(self, request: AlarmRequest) -> AlarmResponse:
+        return AlarmResponse(self.store.revision, self.alarms.change(request))
+
+    def _hash_check(self, request: HashCheckRequest) -> HashCheckResponse:
+        self.on_hash_check(request)
+        return HashCheckResponse(self.store.revision)
+
+    def _change_auth(self, request: auth.AuthChange) -> auth.AuthResponse:
+        self.auth.change(request)
+        if not self.auth.enabled:
+            self.tokens.clear()
+        elif isinstance(request, auth.UserDeleteRequest | auth.UserChangePasswordRequest):
+            self.tokens.forget_user(request.name)
+        return auth.AuthResponse(self.store.revision)
+
+    def _authenticate(self, request: auth.AuthenticateRequest) -> int:
+        """Returns the index from which on the token is known."""
+        if not self.auth.enabled:
+            raise AuthNotEnabled
+        user = self.auth.users.get(request.name)
+        if user is None or user.no_password:
+            raise AuthFailed
+        self.tokens.add(request.token_hash, request.name, self._now())
+        return self._index
 
     def _check_version(self, cluster_version: int) -> None:
         if cluster_version > self.command_version:

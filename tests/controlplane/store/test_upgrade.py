@@ -1,8 +1,12 @@
-"""Members are upgraded one at a time, and newer commands wait until the last one is."""
+"""Members are upgraded one at a time, and newer commands wait until the last one is.
+
+The programs that meet are today's and one that knows no more than commands of version 1, which was
+before authentication and alarms.
+"""
 
 import pytest
 
-from podling.controlplane.store import errors
+from podling.controlplane.store import auth_requests, errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.machine import commands
@@ -11,12 +15,14 @@ from podling.controlplane.store.store_server import StoreServer
 from tests.controlplane.store.members import Members
 from tests.waiting import until
 
-TOMORROW = commands.VERSION + 1
+YESTERDAY, TODAY = 1, 2
 
 
 def program(version: int) -> StoreConfig:
     """The settings of a member whose program knows commands of `version`."""
-    return StoreConfig(min_lease_ttl=1, housekeeping_interval=0.02, command_version=version)
+    return StoreConfig(
+        min_lease_ttl=1, housekeeping_interval=0.02, command_version=version, bcrypt_cost=4
+    )
 
 
 def machine(version: int = commands.VERSION) -> StoreStateMachine:
@@ -28,46 +34,49 @@ def versions(members: Members) -> set[int]:
 
 
 async def upgrade(members: Members, server: StoreServer) -> None:
-    """Stop a member and start the program of tomorrow on its disk."""
+    """Stop a member and start today's program on its disk."""
     await members.stop(server)
-    await members.restart(server, program(TOMORROW))
+    await members.restart(server, program(TODAY))
     await until(
         lambda: all(len(each.replica.status().connected) == 2 for each in members.servers),
         "all are connected again",
     )
 
 
-@pytest.fixture
-def newer_grants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the program of tomorrow, leases are granted by a command that today's does not know."""
-    monkeypatch.setattr(
-        commands,
-        "since",
-        lambda command: TOMORROW if isinstance(command, rq.LeaseGrantRequest) else commands.VERSION,
-    )
+def test_today_is_the_newest_version() -> None:
+    assert commands.VERSION == TODAY, "a new version: let this file upgrade to it"
 
 
-@pytest.mark.usefixtures("newer_grants")
 async def test_newer_commands_are_proposed_when_the_last_member_is_upgraded(
     members: Members,
 ) -> None:
-    one, two, three = await members.start(3, program(commands.VERSION))
+    one, two, three = await members.start(3, program(YESTERDAY))
     for server in (one, two):
         await upgrade(members, server)
     newest = members.servers[-1].store
     await newest.put(rq.PutRequest(b"a", b"1"))
     with pytest.raises(errors.NotCapable):
-        await newest.lease_grant(rq.LeaseGrantRequest(60, 7))
-    assert versions(members) == {commands.VERSION}
+        await newest.auth.user_add("root", "secret")
+    with pytest.raises(errors.NotCapable):
+        await newest.alarms.handle(rq.AlarmRequest(rq.AlarmAction.ACTIVATE, 7, rq.AlarmType(1)))
+    assert versions(members) == {YESTERDAY}
 
     await upgrade(members, three)
-    await until(lambda: versions(members) == {TOMORROW}, "the cluster goes over")
-    await members.servers[0].store.lease_grant(rq.LeaseGrantRequest(60, 7))
-    assert list((await members.servers[-1].store.lease_leases()).ids) == [7]
+    await until(lambda: versions(members) == {TODAY}, "the cluster goes over")
+    first, last = members.servers[0].store, members.servers[-1].store
+    await first.auth.user_add("root", "secret")
+    await first.auth.change(auth_requests.UserGrantRoleRequest("root", "root"))
+    await first.auth.change(auth_requests.AuthEnableRequest())
+    token = (await first.auth.authenticate("root", "secret")).token
+    root = await last.auth.identify(token)
+    assert list((await last.auth.user_list(user=root)).names) == ["root"]
+    await last.put(rq.PutRequest(b"a", b"2"), user=root)
+    with pytest.raises(errors.UserEmpty):
+        await last.put(rq.PutRequest(b"a", b"3"))
 
 
 async def test_a_member_that_is_away_holds_the_cluster_back(members: Members) -> None:
-    one, two, three = await members.start(3, program(commands.VERSION))
+    one, two, three = await members.start(3, program(YESTERDAY))
     for server in (one, two):
         await upgrade(members, server)
     await members.stop(three)
@@ -76,40 +85,59 @@ async def test_a_member_that_is_away_holds_the_cluster_back(members: Members) ->
         "its absence is noticed",
     )
     await members.servers[0].store.put(rq.PutRequest(b"a", b"1"))
-    assert versions(members) == {commands.VERSION}
+    assert versions(members) == {YESTERDAY}
 
 
-def test_an_older_program_stops_at_what_it_does_not_know() -> None:
-    going_over = commands.encode(rq.ClusterVersionRequest(TOMORROW))
+@pytest.mark.parametrize(
+    "command",
+    [
+        rq.ClusterVersionRequest(TODAY),
+        auth_requests.RoleAddRequest("reader"),
+        rq.AlarmRequest(rq.AlarmAction.ACTIVATE, 7, rq.AlarmType.NOSPACE),
+        commands.OnBehalf(auth_requests.Identity("anna", 1), rq.PutRequest(b"a")),
+    ],
+)
+def test_an_older_program_stops_at_what_it_does_not_know(command: commands.Command) -> None:
+    older = machine(YESTERDAY)
     with pytest.raises(commands.CommandError, match="upgrade this member"):
-        machine().apply(1, 1, going_over)
-
-    newer = bytes([TOMORROW]) + commands.encode(rq.PutRequest(b"a"))[1:]
-    older, tomorrows = machine(), machine(TOMORROW)
-    with pytest.raises(commands.CommandError, match=f"knows version {commands.VERSION}: upgrade"):
-        older.apply(1, 1, newer)
+        older.apply(1, 1, commands.encode(command))
     assert older.store.revision == machine().store.revision
-    assert isinstance(tomorrows.apply(1, 1, newer), rq.PutResponse)
+    assert not isinstance(machine().apply(1, 1, commands.encode(command)), errors.StoreError)
+
+
+def test_what_was_there_before_is_still_proposed_as_before() -> None:
+    put, delete = rq.PutRequest(b"a", b"1"), rq.DeleteRangeRequest(b"a")
+    requests: list[commands.Command] = [
+        put,
+        delete,
+        rq.TxnRequest((), (put,), (delete,)),
+        rq.CompactionRequest(3),
+        rq.LeaseGrantRequest(60, 7),
+        rq.LeaseRevokeRequest(7),
+        rq.LeaseKeepAliveRequest(7),
+        rq.ClusterVersionRequest(2),
+    ]
+    assert {commands.since(request) for request in requests} == {YESTERDAY}
 
 
 def test_the_version_of_a_cluster_never_goes_back() -> None:
-    tomorrows = machine(TOMORROW)
-    for version in (TOMORROW, commands.VERSION):
-        tomorrows.apply(1, 1, commands.encode(rq.ClusterVersionRequest(version)))
-    assert tomorrows.cluster_version == TOMORROW
+    todays = machine(TODAY)
+    for version in (TODAY, YESTERDAY):
+        todays.apply(1, 1, commands.encode(rq.ClusterVersionRequest(version)))
+    assert todays.cluster_version == TODAY
 
 
 def test_a_snapshot_carries_the_version_of_the_cluster() -> None:
-    tomorrows = machine(TOMORROW)
-    tomorrows.apply(1, 1, commands.encode(rq.ClusterVersionRequest(TOMORROW)))
-    tomorrows.apply(2, 1, commands.encode(rq.PutRequest(b"a", b"1")))
-    chunks = list(tomorrows.snapshot())
+    todays = machine(TODAY)
+    todays.apply(1, 1, commands.encode(rq.ClusterVersionRequest(TODAY)))
+    todays.apply(2, 1, commands.encode(rq.PutRequest(b"a", b"1")))
+    chunks = list(todays.snapshot())
 
-    restored = machine(TOMORROW)
+    restored = machine(TODAY)
     restored.restore(chunks)
-    assert restored.cluster_version == TOMORROW
+    assert restored.cluster_version == TODAY
 
-    older = machine()
+    older = machine(YESTERDAY)
     with pytest.raises(commands.CommandError, match="upgrade this member"):
         older.restore(chunks)
     assert older.store.revision == machine().store.revision
