@@ -6,8 +6,6 @@ sees. Skipped where no etcd is installed (Debian: apt install etcd-server).
 
 import asyncio
 import random
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,38 +21,19 @@ from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.machine import commands, ranges, transactions
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
-from tests.ports import free_ports
+from tests.controlplane.store.etcd.clients import anonymous, needs_etcd, real_etcd
 
-ETCD = shutil.which("etcd")
 KEYS = [b"a", b"b", b"bb", b"c", b"d"]
 ENDS = [b"", b"", b"\0", b"b", b"c", b"e", b"a"]
 REQUESTS = 600
 
-pytestmark = pytest.mark.skipif(ETCD is None, reason="no etcd in PATH (apt install etcd-server)")
+pytestmark = needs_etcd
 
 
 @pytest.fixture
 async def etcd(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
-    client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
-    with (tmp_path / "etcd.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: ASYNC220 - spawning takes a millisecond
-            [
-                str(ETCD), "--data-dir", tmp_path / "etcd", "--listen-client-urls", client,
-                "--advertise-client-urls", client, "--listen-peer-urls", peer,
-                "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
-            ],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        async with grpc.aio.insecure_channel(client.removeprefix("http://")) as channel:
-            async with asyncio.timeout(20):
-                await rpc_pb2_grpc.KVStub(channel).Range(
-                    rpc_pb2.RangeRequest(key=b"up"), wait_for_ready=True
-                )
-            yield channel
-    finally:
-        process.kill()
-        process.wait()
+    async with real_etcd(tmp_path) as channel:
+        yield channel
 
 
 class Ours:
@@ -212,10 +191,7 @@ async def ask(kv: Any, message: Any) -> Any:
 
 
 def comparable(answer: Any) -> Any:
-    """Without what differs between clusters."""
-    if not isinstance(answer, str):
-        answer.header.cluster_id = answer.header.member_id = answer.header.raft_term = 0
-    return answer
+    return answer if isinstance(answer, str) else anonymous(answer)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -11,23 +11,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from podling.aiokit.clock import system_wall_clock
-from podling.controlplane.etcdpb import kv_pb2, rpc_pb2, rpc_pb2_grpc
+from podling.controlplane.etcdpb import kv_pb2, rpc_pb2
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import ServerCertificate
 from podling.launcher.certificates import Authority, Subject
+from tests.controlplane.store.etcd.clients import Client, read, refusal
 from tests.controlplane.store.members import PATIENCE, Members
-
-
-class Client:
-    """Stubs over one channel."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.channel = channel
-        self.kv: Any = rpc_pb2_grpc.KVStub(channel)
-        self.watch: Any = rpc_pb2_grpc.WatchStub(channel)
-        self.lease: Any = rpc_pb2_grpc.LeaseStub(channel)
-        self.cluster: Any = rpc_pb2_grpc.ClusterStub(channel)
-        self.maintenance: Any = rpc_pb2_grpc.MaintenanceStub(channel)
 
 
 @pytest.fixture
@@ -35,18 +24,6 @@ async def client(members: Members) -> AsyncIterator[Client]:
     (server,) = await members.start(1, listen=True)
     async with grpc.aio.insecure_channel(members.endpoint(server)) as channel:
         yield Client(channel)
-
-
-async def refusal(call: Any) -> tuple[str, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    return refused.value.code().name, str(refused.value.details())
-
-
-async def read(call: Any) -> rpc_pb2.WatchResponse:
-    async with asyncio.timeout(PATIENCE):
-        response: rpc_pb2.WatchResponse = await call.read()
-        return response
 
 
 async def test_every_response_has_a_whole_header(client: Client) -> None:
@@ -186,7 +163,7 @@ async def test_leases_over_the_wire(client: Client) -> None:
     keep_alive = client.lease.LeaseKeepAlive()
     for lease, ttl in ((granted.ID, 60), (12345, 0)):
         await keep_alive.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
-        assert ttl == (await read(keep_alive)).TTL  # type: ignore[attr-defined]
+        assert ttl == (await read(keep_alive)).TTL
     await keep_alive.done_writing()
     asked = rpc_pb2.LeaseTimeToLiveRequest(ID=granted.ID, keys=True)
     found = await client.lease.LeaseTimeToLive(asked)
