@@ -82,6 +82,11 @@ class MemoryDisk:
         """After so many more steps every call raises PowerLost, until `crash` or `kill`."""
         self._cut_at = self.steps + steps
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the power has gone, and `crash` or `kill` is to follow."""
+        return self._cut_at is not None and self.steps >= self._cut_at
+
     def flip_bit(self, path: Path, offset: int | None = None) -> int:
         """Damage one bit of a file that is not empty, by dice or at `offset`; return where."""
         content = self._content(path)
@@ -172,7 +177,7 @@ class MemoryDisk:
         """The power may go here."""
         if life is not None and life != self._life:
             raise PowerLost("the process that opened this file has ended")
-        if self._cut_at is not None and self.steps >= self._cut_at:
+        if self.is_cut:
             raise PowerLost("the power was cut")
         self.steps += 1
 
@@ -183,12 +188,14 @@ class MemoryDisk:
             self.failing_syncs -= 1
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    @property
+    def used(self) -> int:
+        """Bytes of all files."""
+        return sum(len(content.cached) for content in set(self._names.values()))
+
     def room(self) -> int | None:
         """Bytes that can still be allocated."""
-        if self.capacity is None:
-            return None
-        used = sum(len(content.cached) for content in set(self._names.values()))
-        return max(self.capacity - used, 0)
+        return None if self.capacity is None else max(self.capacity - self.used, 0)
 
     def unlock(self, path: Path, life: int) -> None:
         if life == self._life:

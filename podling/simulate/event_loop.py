@@ -54,8 +54,10 @@ class VirtualTime:
         self._loops.append(loop)
         return loop
 
-    def run_until(self, done: Callable[[], bool], after_each: Callable[[], None]) -> None:
-        """Run until `done`, which is asked after each callback, as is `after_each`.
+    def run_until(
+        self, done: Callable[[], bool], after_each: "Callable[[VirtualLoop], None]"
+    ) -> None:
+        """Run until `done`, which is asked after each callback; `after_each` is told whose it was.
 
         Raises Stuck, and whatever the two raise.
         """
@@ -63,8 +65,10 @@ class VirtualTime:
             raise RuntimeError("a simulation cannot run inside another event loop")
         try:
             while not done():
-                self._run_next()
-                after_each()
+                if self._ready:
+                    after_each(self._run_next())
+                else:
+                    self._advance()
         finally:
             asyncio._set_running_loop(None)
 
@@ -85,16 +89,13 @@ class VirtualTime:
     def report(self, process: str, error: BaseException | None, text: str) -> None:
         self._on_error(process, error, text)
 
-    def _run_next(self) -> None:
-        """One callback, or one step of time."""
-        if not self._ready:
-            self._advance()
-            return
+    def _run_next(self) -> "VirtualLoop":
         self._ran += 1
         if self._ran - self._idle_since > STALL:
             raise Stuck(f"time stands still at {self.now:.6f}: {self._ready[0][1]!r} goes on")
         loop, handle = self._ready.popleft()
         loop.run(handle)
+        return loop
 
     def _advance(self) -> None:
         """To the next timer; all that are due then become ready in their order."""
@@ -125,6 +126,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._since = time.now
         self._dead = False
         self._paused = False
+        self._fuse: tuple[int, Callable[[], None]] | None = None
         self._parked: list[asyncio.Handle] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._prune_at = 64
@@ -143,6 +145,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         for handle in self._parked:
             self._time.ready(self, handle)
         self._parked.clear()
+
+    def after(self, callbacks: int, action: Callable[[], None]) -> None:
+        """Call `action` when so many more callbacks have run here: in the middle of things."""
+        self._fuse = (callbacks, action)
 
     def kill(self) -> None:
         """Nothing happens here any more."""
@@ -170,6 +176,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if asyncio._get_running_loop() is not self:
             asyncio._set_running_loop(self)
         handle._run()
+        if self._fuse is not None:
+            self._burn(self._fuse)
 
     def discard(self) -> None:
         """Forget every task; whatever its coroutine does about that is of no interest."""
@@ -258,6 +266,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Part of the interface; a cancelled timer is passed over when its time comes."""
+
+    def _burn(self, fuse: tuple[int, Callable[[], None]]) -> None:
+        left, action = fuse
+        self._fuse = (left - 1, action) if left > 1 else None
+        if self._fuse is None:
+            action()
 
     def _shows(self, true: float) -> float:
         return self._origin + (true - self._since) * self._rate

@@ -1,0 +1,14 @@
+"""A whole store in one process, on virtual time, under every fault there is, decided by one seed.
+
+What is simulated is the store's real code: members with their replicas, logs and state machines.
+Around them stand a network, disks and clocks that misbehave, and clients that do what clients do.
+
+    schedule    what happens when: a list of events that can be saved, replayed and cut
+    generator   makes one of a seed
+    world       carries it out: `member`, `faults` and the clients (`clients`, `leasing`, `watching`)
+    raft_invariants, committed_history, ...   what must hold at every moment
+    shrinking   makes a failing schedule short
+    planted     bugs that must be found
+
+What is not about the store (event loop, network, disk) lives one floor up, for other worlds.
+"""

@@ -1,0 +1,82 @@
+"""What clients may rely on of a lease: it lives as long as it was said, and its keys with it.
+
+A lease may not be revoked before its time-to-live has passed since it was granted or renewed, by
+any clock there is, the fastest included. When it is, all its keys go at one revision.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podling.controlplane.store.key_values import Event
+from podling.controlplane.store.requests import (
+    LeaseGrantRequest,
+    LeaseKeepAliveRequest,
+    LeaseRevokeRequest,
+)
+from podling.simulate.store.trace import Trace
+
+SLACK = 1e-6
+"""Seconds by which clocks may differ in rounding."""
+
+
+@dataclass(slots=True)
+class _Lease:
+    ttl: int
+    renewed: float
+    """True time."""
+    keys: set[bytes] = field(default_factory=set)
+
+
+class LeaseInvariants:
+    """Follows the committed commands, each when it is applied first."""
+
+    def __init__(self, trace: Trace, now: Callable[[], float], fastest: float) -> None:
+        """`fastest` is the rate of the fastest clock among the members."""
+        self._trace = trace
+        self._now = now
+        self._fastest = fastest
+        self._leases: dict[int, _Lease] = {}
+        self._given_up: set[int] = set()
+
+    @property
+    def alive(self) -> dict[int, int]:
+        """Time-to-live of each lease that exists, by its id."""
+        return {number: lease.ttl for number, lease in self._leases.items()}
+
+    def revoked_by_client(self, lease: int) -> None:
+        """From now on it may go at any time."""
+        self._given_up.add(lease)
+
+    def applied(self, command: Any, result: Any, events: Sequence[Event]) -> None:
+        if not isinstance(result, Exception):
+            if isinstance(command, LeaseGrantRequest):
+                self._leases[command.id] = _Lease(command.ttl, self._now())
+            elif isinstance(command, LeaseKeepAliveRequest) and result.ttl > 0:
+                self._leases[command.id].renewed = self._now()
+            elif isinstance(command, LeaseRevokeRequest):
+                self._revoked(command.id, events)
+        self._follow(events)
+
+    def _revoked(self, number: int, events: Sequence[Event]) -> None:
+        lease = self._leases.pop(number)
+        lived = self._now() - lease.renewed
+        if number not in self._given_up and lived < lease.ttl / self._fastest - SLACK:
+            self._trace.fail(
+                "leases live as long as was said",
+                f"lease {number:x} of {lease.ttl} s was revoked {lived:.3f} s after it was "
+                "granted or renewed",
+            )
+        gone = {event.kv.key for event in events if event.deleted}
+        if gone != lease.keys:
+            self._trace.fail(
+                "keys die with their lease",
+                f"lease {number:x} had {sorted(lease.keys)}, but {sorted(gone)} went with it",
+            )
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        for kv, previous, _ in events:
+            if previous is not None and previous.lease in self._leases:
+                self._leases[previous.lease].keys.discard(kv.key)
+            if kv.lease in self._leases:
+                self._leases[kv.lease].keys.add(kv.key)

@@ -1,0 +1,211 @@
+"""One member of the simulated store: the real server, on an event loop and a disk of its own."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from podling.controlplane.replica import membership
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.transport import Transport
+from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
+from podling.controlplane.wal.disk import Disk
+from podling.simulate.disk import MemoryDisk, PowerLost
+from podling.simulate.event_loop import VirtualLoop, VirtualTime
+from podling.simulate.network import Delay, MemoryNetwork, MemoryTransport
+from podling.simulate.store.committed_history import CommittedHistory
+from podling.simulate.store.schedule import Settings
+from podling.simulate.store.trace import Trace
+
+CLUSTER = 0xC1
+
+
+class ObservedMachine(StoreStateMachine):
+    """The state machine, looked on."""
+
+    member = 0
+    history: CommittedHistory
+
+    def apply(self, index: int, term: int, command: bytes) -> object:
+        result = super().apply(index, term, command)
+        self.history.applied(self.member, index, term, command, result, self)
+        return result
+
+    def snapshot(self) -> Iterator[bytes]:
+        self.history.saved(self.member, self)
+        return super().snapshot()
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        super().restore(chunks)
+        self.history.restored(self.member, self)
+
+
+class SimulatedServer(StoreServer):
+    """A server with such a machine."""
+
+    machine_type = ObservedMachine
+    machine: ObservedMachine
+
+
+class Plant(Protocol):
+    """What a member is built of; a planted bug puts something else in (`planted`)."""
+
+    server_type: type[SimulatedServer]
+
+    def disk(self, disk: MemoryDisk) -> Disk: ...
+
+    def transport(self, transport: MemoryTransport) -> Transport: ...
+
+
+class Honest:
+    """No bug."""
+
+    server_type = SimulatedServer
+
+    def disk(self, disk: MemoryDisk) -> Disk:
+        return disk
+
+    def transport(self, transport: MemoryTransport) -> Transport:
+        return transport
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all members have in common."""
+
+    time: VirtualTime
+    network: MemoryNetwork
+    trace: Trace
+    history: CommittedHistory
+    plant: Plant
+
+
+class Member:
+    """One member, dead or alive. Its disk outlives it."""
+
+    def __init__(
+        self,
+        number: int,
+        settings: Settings,
+        members: Mapping[int, membership.Member],
+        around: Surroundings,
+        dice: random.Random,
+    ) -> None:
+        self.number = number
+        self.name = f"member-{number}"
+        self.rate = settings.drift[number - 1] if number <= len(settings.drift) else 1.0
+        self.disk = MemoryDisk(dice, latency=Delay(*settings.disk_latency))
+        self.disk_failed = False
+        """Whether a fault of its disk was injected, so that it may end."""
+        self.loop: VirtualLoop | None = None
+        """None while it is down."""
+        self.server: SimulatedServer | None = None
+        """None until it has begun to start."""
+        self.up = False
+        """Whether it has started."""
+        self.on_end: list[Callable[[], None]] = []
+        """Called once, when it ends."""
+        self._settings = settings
+        self._members = members
+        self._around = around
+        self._dice = dice
+        self._transport: MemoryTransport | None = None
+
+    @property
+    def down(self) -> bool:
+        return self.loop is None
+
+    def start(self) -> None:
+        """Begin to start it, as a new process on the disk that is there."""
+        around = self._around
+        around.trace.note("start", self.name)
+        self.loop = around.time.new_loop(
+            self.name, rate=self.rate, origin=self._dice.uniform(1, 1000)
+        )
+        self.loop.create_task(self._run(self.loop), name=f"{self.name}/start")
+
+    def end(self, *, power: bool = False) -> None:
+        """It ends in the middle of whatever it does: killed, or its machine's `power` lost."""
+        if self.loop is None:
+            return
+        self._around.trace.note("power-loss" if power else "kill", self.name)
+        self.loop.kill()
+        self._gone(unnoticed=power)
+        if power:
+            self.disk.crash()
+        else:
+            self.disk.kill()
+
+    async def stop(self) -> None:
+        """As SIGTERM does; to be run on its loop."""
+        assert self.loop is not None and self.server is not None
+        self._around.trace.note("stop", self.name)
+        self.up = False
+        await self.server.stop()
+        self.loop.kill()
+        self._gone(unnoticed=False)
+        self.disk.kill()
+
+    def _gone(self, *, unnoticed: bool) -> None:
+        self.loop = self.server = None
+        self.up = False
+        if self._transport is not None:
+            self._around.network.leave(self._transport, unnoticed=unnoticed)
+            self._transport = None
+        self._around.history.forget(self.number)
+        callbacks, self.on_end = self.on_end, []
+        for callback in callbacks:
+            callback()
+
+    async def _run(self, loop: VirtualLoop) -> None:
+        around = self._around
+        self._transport = around.network.transport(self.number)
+        dice = random.Random(self._dice.getrandbits(64))
+        self.server = server = around.plant.server_type(
+            StoreServerConfig(self._replica_config(), _store_config()),
+            disk=around.plant.disk(self.disk),
+            transport=around.plant.transport(self._transport),
+            dice=dice,
+            new_id=lambda: dice.getrandbits(64),
+            fatal=lambda name, error: self._failed(loop, f"{name}: {error!r}", error),
+        )
+        server.machine.member = self.number
+        server.machine.history = around.history
+        try:
+            await server.start()
+        except PowerLost:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process ends
+            self._failed(loop, f"did not start: {error!r}", error)
+            return
+        self.up = True
+        around.trace.note("up", self.name)
+
+    def _failed(self, loop: VirtualLoop, text: str, error: BaseException) -> None:
+        """The process ends, as a real one would."""
+        self._around.trace.note("failed", f"{self.name} {text}")
+        if not (isinstance(error, OSError) and self.disk_failed):
+            self._around.trace.fail("members do not end by themselves", f"{self.name}: {text}")
+        # At the next turn, so that whoever tells may return.
+        loop.call_soon(self.end)
+
+    def _replica_config(self) -> ReplicaConfig:
+        settings = self._settings
+        return ReplicaConfig(
+            name=self.name,
+            member_id=self.number,
+            cluster_id=CLUSTER,
+            members=self._members,
+            data_dir=Path(f"/{self.name}"),
+            heartbeat_interval=settings.heartbeat_interval,
+            election_timeout=settings.election_timeout,
+            snapshot_count=settings.snapshot_count,
+            catch_up_entries=settings.catch_up_entries,
+        )
+
+
+def _store_config() -> StoreConfig:
+    return StoreConfig(request_timeout=5.0, min_lease_ttl=1)
