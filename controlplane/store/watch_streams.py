@@ -215,14 +215,23 @@ class WatchStream:
         return self._respond(watch, batch.events, batch.revision)
 
     def _respond(self, watch: _Watch, events: Sequence[Event], revision: int) -> WatchResponse:
-        if not watch.request.fragment:
+        """The first of as many responses as it takes; the others are handed out next."""
+        if len(events) == 1:
             return WatchResponse(revision, watch.id, events=events)
-        *fragments, events = list(_fragments(events, self._max_response_bytes))
-        self._outbox += (
-            WatchResponse(revision, watch.id, events=each, fragment=True) for each in fragments
-        )
-        self._outbox.append(WatchResponse(revision, watch.id, events=events))
+        limit = self._max_response_bytes
+        *earlier, last = _pieces(events, limit, within_revisions=False)
+        for piece in earlier:
+            self._put_out(watch, piece, piece[-1].kv.mod_revision)
+        self._put_out(watch, last, revision)
         return self._outbox.popleft()
+
+    def _put_out(self, watch: _Watch, events: Sequence[Event], revision: int) -> None:
+        fragments = [events]
+        if watch.request.fragment:
+            fragments = _pieces(events, self._max_response_bytes, within_revisions=True)
+        for number, each in enumerate(fragments, start=1):
+            more = number < len(fragments)
+            self._outbox.append(WatchResponse(revision, watch.id, events=each, fragment=more))
 
     def _periodic_progress(self) -> WatchResponse | None:
         if not self._notified:
@@ -261,16 +270,25 @@ class WatchStream:
             timer.cancel()
 
 
-def _fragments(events: Sequence[Event], max_bytes: int) -> list[Sequence[Event]]:
-    """The events cut into pieces of about `max_bytes`; at least one piece."""
+def _pieces(
+    events: Sequence[Event], max_bytes: int, *, within_revisions: bool
+) -> list[Sequence[Event]]:
+    """The events cut into pieces of about `max_bytes`, or more if one revision takes more and must
+    not be cut; at least one piece."""
     pieces: list[list[Event]] = [[]]
     size = 0
     for event in events:
+        piece = pieces[-1]
         cost = _size(event.kv) + (_size(event.previous) if event.previous is not None else 0)
-        if pieces[-1] and size + cost > max_bytes:
-            pieces.append([])
+        if (
+            piece
+            and size + cost > max_bytes
+            and (within_revisions or piece[-1].kv.mod_revision != event.kv.mod_revision)
+        ):
+            piece = []
+            pieces.append(piece)
             size = 0
-        pieces[-1].append(event)
+        piece.append(event)
         size += cost
     return list(pieces)
 

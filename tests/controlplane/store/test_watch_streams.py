@@ -178,6 +178,22 @@ async def test_a_large_revision_is_split_only_if_allowed() -> None:
     assert [piece.watch_id for piece in pieces] == [0, 0, 0, 1]
 
 
+async def test_many_revisions_are_told_in_responses_of_bounded_size() -> None:
+    """Clients refuse messages of more than 4 MiB unless told otherwise."""
+    world = World(max_response_bytes=350)
+    world.stream.create(everything())
+    await world.next()
+    for _ in range(3):
+        world.put(b"a", b"b", value=b"x" * 100)
+    pieces = [await world.next() for _ in range(3)]
+    assert [keys(piece) for piece in pieces] == [
+        [(b"a", revision), (b"b", revision)] for revision in (2, 3, 4)
+    ]
+    assert [(piece.revision, piece.fragment) for piece in pieces] == [
+        (2, False), (3, False), (4, False),
+    ]  # fmt: skip
+
+
 async def test_closing_wakes_the_reader_and_leaves_no_watcher(world: World) -> None:
     world.stream.create(everything())
     await world.next()

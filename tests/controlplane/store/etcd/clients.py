@@ -18,6 +18,9 @@ from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")
 
+#: As etcd's own client: what a server may answer is not bounded.
+OPTIONS = [("grpc.max_receive_message_length", -1)]
+
 needs_etcd = pytest.mark.skipif(ETCD is None, reason="no etcd in PATH (apt install etcd-server)")
 
 
@@ -105,8 +108,8 @@ async def real_etcd(folder: Path) -> AsyncIterator[grpc.aio.Channel]:
         )  # fmt: skip
     try:
         # The library waits a second between attempts to connect unless told otherwise.
-        options = [("grpc.initial_reconnect_backoff_ms", 50)]
         address = client.removeprefix("http://")
+        options = [*OPTIONS, ("grpc.initial_reconnect_backoff_ms", 50)]
         async with grpc.aio.insecure_channel(address, options=options) as channel:
             async with asyncio.timeout(20):
                 await rpc_pb2_grpc.KVStub(channel).Range(

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from tests.controlplane.store.etcd.clients import Client, needs_etcd, real_etcd
+from tests.controlplane.store.etcd.clients import OPTIONS, Client, needs_etcd, real_etcd
 from tests.controlplane.store.members import Members
 
 
@@ -20,5 +20,5 @@ async def either(
             yield Client(channel)
         return
     (server,) = await members.start(1, listen=True)
-    async with grpc.aio.insecure_channel(members.endpoint(server)) as channel:
+    async with grpc.aio.insecure_channel(members.endpoint(server), options=OPTIONS) as channel:
         yield Client(channel)
