@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from podling.controlplane.etcdpb import election_pb2, lock_pb2, rpc_pb2
+from podling.controlplane.etcdpb import auth_pb2, election_pb2, lock_pb2, rpc_pb2
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.methods import Method, methods_of
+from podling.controlplane.store.etcd.rpc_auth import AuthService
 from podling.controlplane.store.etcd.rpc_cluster import ClusterService, MemberInfo
 from podling.controlplane.store.etcd.rpc_election import ElectionService
 from podling.controlplane.store.etcd.rpc_kv import KVService
@@ -29,12 +30,13 @@ def methods(
         "Lease": LeaseService(store, writer),
         "Cluster": ClusterService(store, writer, members),
         "Maintenance": MaintenanceService(store, writer),
+        "Auth": AuthService(store, writer),
         "Lock": LockService(store, writer),
         "Election": ElectionService(store, writer),
     }
     return {
         path: method
-        for file in (rpc_pb2, lock_pb2, election_pb2)
+        for file in (rpc_pb2, auth_pb2, lock_pb2, election_pb2)
         for name, service in file.DESCRIPTOR.services_by_name.items()
         for path, method in methods_of(service, servants.get(name)).items()
     }

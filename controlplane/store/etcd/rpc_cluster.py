@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import check_known
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
 
@@ -37,4 +38,5 @@ class ClusterService:
     ) -> rpc_pb2.MemberListResponse:
         if request.linearizable:
             await self._store.linearize()
+        await check_known(self._store, caller)
         return rpc_pb2.MemberListResponse(header=self._writer.header(), members=self._members)

@@ -7,6 +7,7 @@ from podling.controlplane.etcdpb import election_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import CallersStore
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.waiting_line import Place, WaitingLine, kept_lease
 from podling.controlplane.store.key_values import KeyValue
@@ -24,8 +25,9 @@ class ElectionService:
         self, request: election_pb2.CampaignRequest, caller: Caller
     ) -> election_pb2.CampaignResponse:
         """Raises LeaseNotFound. The lease is renewed until the caller leads."""
-        line = WaitingLine(self._store, request.name)
-        async with kept_lease(self._store, request.lease) as lease:
+        store = CallersStore(self._store, caller)
+        line = WaitingLine(store, request.name)
+        async with kept_lease(store, request.lease) as lease:
             place = await line.join(lease, request.value)
             try:
                 await line.turn(place)
@@ -43,7 +45,7 @@ class ElectionService:
         self, request: election_pb2.ProclaimRequest, caller: Caller
     ) -> election_pb2.ProclaimResponse:
         """Raises MissingLeaderKey, and NotElected if the caller leads no more."""
-        line, place = self._place(request)
+        line, place = self._place(request, caller)
         answer = await line.set(place, request.value, request.leader.lease)
         if not answer.succeeded:
             raise errors.NotElected
@@ -53,7 +55,8 @@ class ElectionService:
         self, request: election_pb2.LeaderRequest, caller: Caller
     ) -> election_pb2.LeaderResponse:
         """Raises NobodyElected."""
-        kv, revision = await WaitingLine(self._store, request.name).first()
+        line = WaitingLine(CallersStore(self._store, caller), request.name)
+        kv, revision = await line.first()
         if kv is None:
             raise errors.NobodyElected
         return self._told(kv, revision)
@@ -62,7 +65,7 @@ class ElectionService:
         self, request: election_pb2.LeaderRequest, caller: Caller
     ) -> AsyncIterator[election_pb2.LeaderResponse]:
         """Each leader and each value that it proclaims, without end."""
-        line = WaitingLine(self._store, request.name)
+        line = WaitingLine(CallersStore(self._store, caller), request.name)
         while True:
             kv, revision = await line.first()
             if kv is None:
@@ -79,17 +82,18 @@ class ElectionService:
         self, request: election_pb2.ResignRequest, caller: Caller
     ) -> election_pb2.ResignResponse:
         """Raises MissingLeaderKey. Who leads no more has resigned already."""
-        line, place = self._place(request)
+        line, place = self._place(request, caller)
         answer = await line.leave(place)
         return election_pb2.ResignResponse(header=self._writer.header(answer.revision))
 
     def _place(
-        self, request: election_pb2.ProclaimRequest | election_pb2.ResignRequest
+        self, request: election_pb2.ProclaimRequest | election_pb2.ResignRequest, caller: Caller
     ) -> tuple[WaitingLine, Place]:
         if not request.HasField("leader"):
             raise errors.MissingLeaderKey
         leader = request.leader
-        return WaitingLine(self._store, leader.name), Place(leader.key, leader.rev)
+        line = WaitingLine(CallersStore(self._store, caller), leader.name)
+        return line, Place(leader.key, leader.rev)
 
     def _told(self, kv: KeyValue, revision: int) -> election_pb2.LeaderResponse:
         return election_pb2.LeaderResponse(

@@ -4,6 +4,7 @@ from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import identity_of
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
 
@@ -16,23 +17,27 @@ class KVService:
         self._writer = writer
 
     async def range(self, request: rpc_pb2.RangeRequest, caller: Caller) -> rpc_pb2.RangeResponse:
-        return self._writer.range(await self._store.range(messages.range_request(request)))
+        asked, user = messages.range_request(request), await identity_of(self._store, caller)
+        return self._writer.range(await self._store.range(asked, user=user))
 
     async def put(self, request: rpc_pb2.PutRequest, caller: Caller) -> rpc_pb2.PutResponse:
-        return self._writer.put(await self._store.put(messages.put_request(request)))
+        asked, user = messages.put_request(request), await identity_of(self._store, caller)
+        return self._writer.put(await self._store.put(asked, user=user))
 
     async def delete_range(
         self, request: rpc_pb2.DeleteRangeRequest, caller: Caller
     ) -> rpc_pb2.DeleteRangeResponse:
-        asked = messages.delete_range_request(request)
-        return self._writer.delete_range(await self._store.delete_range(asked))
+        asked, user = messages.delete_range_request(request), await identity_of(self._store, caller)
+        return self._writer.delete_range(await self._store.delete_range(asked, user=user))
 
     async def txn(self, request: rpc_pb2.TxnRequest, caller: Caller) -> rpc_pb2.TxnResponse:
-        return self._writer.txn(await self._store.txn(messages.txn_request(request)))
+        asked, user = messages.txn_request(request), await identity_of(self._store, caller)
+        return self._writer.txn(await self._store.txn(asked, user=user))
 
     async def compact(
         self, request: rpc_pb2.CompactionRequest, caller: Caller
     ) -> rpc_pb2.CompactionResponse:
         asked = rq.CompactionRequest(request.revision, request.physical)
-        answer = await self._store.compact(asked)
+        user = await identity_of(self._store, caller)
+        answer = await self._store.compact(asked, user=user)
         return rpc_pb2.CompactionResponse(header=self._writer.header(answer.revision))

@@ -6,6 +6,7 @@ from podling.controlplane.etcdpb import lock_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import CallersStore
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.waiting_line import WaitingLine, kept_lease
 from podling.controlplane.store.store import Store
@@ -23,8 +24,9 @@ class LockService:
 
         The lease is renewed until the lock is held. Whoever stops waiting leaves the line.
         """
-        line = WaitingLine(self._store, request.name)
-        async with kept_lease(self._store, request.lease) as lease:
+        store = CallersStore(self._store, caller)
+        line = WaitingLine(store, request.name)
+        async with kept_lease(store, request.lease) as lease:
             place = await line.join(lease)
             try:
                 await line.turn(place)
@@ -32,7 +34,7 @@ class LockService:
                 with suppress(errors.StoreError):
                     await line.leave(place)
                 raise
-        held = await self._store.range(rq.RangeRequest(place.key))
+        held = await store.range(rq.RangeRequest(place.key))
         if not held.kvs:
             raise errors.SessionExpired
         return lock_pb2.LockResponse(header=self._writer.header(held.revision), key=place.key)
@@ -40,5 +42,6 @@ class LockService:
     async def unlock(
         self, request: lock_pb2.UnlockRequest, caller: Caller
     ) -> lock_pb2.UnlockResponse:
-        answer = await self._store.delete_range(rq.DeleteRangeRequest(request.key))
+        store = CallersStore(self._store, caller)
+        answer = await store.delete_range(rq.DeleteRangeRequest(request.key))
         return lock_pb2.UnlockResponse(header=self._writer.header(answer.revision))

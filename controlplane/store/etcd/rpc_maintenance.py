@@ -2,7 +2,9 @@
 
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
+from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import check_admin, identity_of
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
 
@@ -20,12 +22,21 @@ class MaintenanceService:
         self._writer = writer
 
     async def alarm(self, request: rpc_pb2.AlarmRequest, caller: Caller) -> rpc_pb2.AlarmResponse:
-        """There are no alarms to list, to raise or to clear."""
-        return rpc_pb2.AlarmResponse(header=self._writer.header(self._store.revision))
+        try:
+            action, kind = rq.AlarmAction(request.action), rq.AlarmType(request.alarm)
+        except ValueError:
+            # What is unknown is not raised; as in etcd, nothing happens.
+            return rpc_pb2.AlarmResponse(header=self._writer.header(self._store.revision))
+        asked = rq.AlarmRequest(action, request.memberID, kind)
+        user = await identity_of(self._store, caller)
+        answer = await self._store.alarms.handle(asked, user=user)
+        header = self._writer.header(answer.revision)
+        return rpc_pb2.AlarmResponse(header=header, alarms=map(_alarm, answer.alarms))
 
     async def status(
         self, request: rpc_pb2.StatusRequest, caller: Caller
     ) -> rpc_pb2.StatusResponse:
+        await check_admin(self._store, caller)
         status = self._store.status()
         replica = status.replica
         return rpc_pb2.StatusResponse(
@@ -36,7 +47,7 @@ class MaintenanceService:
             raftIndex=replica.commit_index,
             raftTerm=replica.term,
             raftAppliedIndex=replica.applied_index,
-            errors=[] if replica.leader_id else [errors.NoLeader.text],
+            errors=self._wrong(replica.leader_id),
             dbSizeInUse=status.size,
             storageVersion=STORAGE_VERSION,
             dbSizeQuota=status.quota,
@@ -46,15 +57,18 @@ class MaintenanceService:
         self, request: rpc_pb2.DefragmentRequest, caller: Caller
     ) -> rpc_pb2.DefragmentResponse:
         """Memory needs none."""
+        await check_admin(self._store, caller)
         return rpc_pb2.DefragmentResponse(header=self._writer.header(self._store.revision))
 
     async def hash(self, request: rpc_pb2.HashRequest, caller: Caller) -> rpc_pb2.HashResponse:
+        await check_admin(self._store, caller)
         answer = await self._store.hash_kv(0)
         return rpc_pb2.HashResponse(header=self._writer.header(answer.revision), hash=answer.hash)
 
     async def hash_kv(
         self, request: rpc_pb2.HashKVRequest, caller: Caller
     ) -> rpc_pb2.HashKVResponse:
+        await check_admin(self._store, caller)
         answer = await self._store.hash_kv(request.revision)
         return rpc_pb2.HashKVResponse(
             header=self._writer.header(answer.revision),
@@ -66,5 +80,19 @@ class MaintenanceService:
     async def move_leader(
         self, request: rpc_pb2.MoveLeaderRequest, caller: Caller
     ) -> rpc_pb2.MoveLeaderResponse:
+        await check_admin(self._store, caller)
         await self._store.move_leader(request.targetID)
         return rpc_pb2.MoveLeaderResponse(header=self._writer.header())
+
+    def _wrong(self, leader: int) -> list[str]:
+        """What etcdctl shows as errors of a member; alarms in the text form of their messages."""
+        alarms = [
+            f"memberID:{each.member_id} alarm:{each.type.name} "
+            for each in self._store.alarms.raised()
+        ]
+        return [*([] if leader else [errors.NoLeader.text]), *alarms]
+
+
+def _alarm(alarm: rq.Alarm) -> rpc_pb2.AlarmMember:
+    kind = rpc_pb2.AlarmType.ValueType(alarm.type)
+    return rpc_pb2.AlarmMember(memberID=alarm.member_id, alarm=kind)

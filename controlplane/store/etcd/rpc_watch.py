@@ -8,6 +8,7 @@ from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import create_watch
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.watch_streams import WatchStream
@@ -32,7 +33,7 @@ class WatchService:
         stream = self._store.watch_stream()
         try:
             async with TaskSet("store/watch") as tasks:
-                tasks.spawn(self._read(requests, stream), name="requests")
+                tasks.spawn(self._read(requests, caller, stream), name="requests")
                 if caller.requires_leader:
                     tasks.spawn(self._guard(stream), name="leader")
                 while True:
@@ -41,12 +42,13 @@ class WatchService:
             stream.close()
 
     async def _read(
-        self, requests: AsyncIterator[rpc_pb2.WatchRequest], stream: WatchStream
+        self, requests: AsyncIterator[rpc_pb2.WatchRequest], caller: Caller, stream: WatchStream
     ) -> None:
         async for request in requests:
             kind = request.WhichOneof("request_union")
             if kind == "create_request":
-                stream.create(messages.watch_create_request(request.create_request))
+                asked = messages.watch_create_request(request.create_request)
+                await create_watch(self._store, caller, stream, asked)
             elif kind == "cancel_request":
                 stream.cancel(request.cancel_request.watch_id)
             elif kind == "progress_request":

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
+from podling.controlplane.store.etcd.callers_store import CallersStore
 from podling.controlplane.store.key_values import Event, KeyValue
-from podling.controlplane.store.store import Store
 
 LEASE_TTL = 60
 """Seconds, of the lease of a caller that brings none."""
@@ -39,7 +39,7 @@ class Told(NamedTuple):
 class WaitingLine:
     """The line of one name."""
 
-    def __init__(self, store: Store, name: bytes) -> None:
+    def __init__(self, store: CallersStore, name: bytes) -> None:
         self._store = store
         self._prefix = name + b"/"
         #: "0" is the byte after "/".
@@ -117,7 +117,8 @@ class WaitingLine:
         history was compacted before it was read: look again then."""
         stream = self._store.watch_stream()
         try:
-            stream.create(rq.WatchCreateRequest(key, range_end, start_revision=start))
+            request = rq.WatchCreateRequest(key, range_end, start_revision=start)
+            await self._store.create_watch(stream, request)
             while not (response := await stream.next()).canceled:
                 for event in response.events:
                     yield event, response.revision
@@ -130,7 +131,7 @@ class WaitingLine:
 
 
 @asynccontextmanager
-async def kept_lease(store: Store, lease: int) -> AsyncIterator[int]:
+async def kept_lease(store: CallersStore, lease: int) -> AsyncIterator[int]:
     """A lease, granted if it is 0, that is renewed within; afterwards its owner must do so.
 
     Raises LeaseNotFound.
@@ -147,7 +148,7 @@ async def kept_lease(store: Store, lease: int) -> AsyncIterator[int]:
         yield lease
 
 
-async def _renew(store: Store, lease: int, every: float) -> None:
+async def _renew(store: CallersStore, lease: int, every: float) -> None:
     ttl = 1
     while ttl:
         await asyncio.sleep(every)
