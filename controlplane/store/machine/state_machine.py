@@ -122,7 +122,13 @@ class StoreStateMachine:
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Also moves the watchers over, which go on from where they were."""
-        contents = snapshots.read(chunks)
+        self.take(snapshots.read(chunks))
+
+    def take(self, contents: snapshots.Contents) -> None:
+        """Replace the whole state by what was read from a snapshot.
+
+        Raises CommandError, with the state unchanged, if the cluster is of a newer version.
+        """
         self._check_version(contents.cluster_version)
         self.cluster_version = contents.cluster_version
         leases = Leases()
