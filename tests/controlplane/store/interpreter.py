@@ -21,6 +21,8 @@ Keys and values are words; `\\0` stands for the zero byte, `''` for nothing. Com
     grant ID TTL | revoke ID | renew ID | leases | advance SECONDS | expired
     watch NAME KEY [END] [from=N] [noput] [nodelete] | take NAME | unwatch NAME
     generations KEY | history | pending | hash | reload (through a snapshot)
+    as USER[@REVISION] COMMAND, and those of `interpreter_auth`
+    login USER | token USER | users | alarms
 """
 
 import argparse
@@ -30,12 +32,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from podling.controlplane.store import request_checks
 from podling.controlplane.store import requests as rq
+from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.key_values import Event, KeyValue
 from podling.controlplane.store.machine import commands, hashing, ranges
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.machine.watchers import Watcher
+from tests.controlplane.store.interpreter_auth import (
+    describe_alarms,
+    describe_auth,
+    identity,
+    request_of,
+)
+
+MAX_OPS = 5
+"""Operations allowed in each list of a txn."""
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -55,6 +68,7 @@ class Interpreter:
         self.index = 0
         self.machine = self._new_machine()
         self.watchers: dict[str, Watcher] = {}
+        self.who: Identity | None = None
 
     def _new_machine(self) -> StoreStateMachine:
         return StoreStateMachine(lambda: self.now, max_pending_bytes=1000)
@@ -63,21 +77,53 @@ class Interpreter:
         """The output of one command."""
         try:
             name, *words = lines[0].split()
+            if name == "as":
+                return self._run_as(words[0], [" ".join(words[1:]), *lines[1:]])
             if name in ("put", "del", "txn", "compact", "grant", "revoke", "renew"):
                 return self._apply(parse(lines)[0])
+            request = request_of(name, words, key_range)
+            if request is not None:
+                return self._apply(request)
             run: Callable[..., str] = getattr(self, "do_" + name)
             return run(*words)
         except StoreError as error:
             return f"error: {error}"
 
+    def _run_as(self, who: str, lines: list[str]) -> str:
+        self.who = identity(self.machine, who)
+        try:
+            return self.run(lines)
+        finally:
+            self.who = None
+
     def _apply(self, request: Any) -> str:
         self.index += 1
+        if isinstance(request, rq.PutRequest):
+            request_checks.check_put(request)
+        elif isinstance(request, rq.DeleteRangeRequest):
+            request_checks.check_delete_range(request)
+        elif isinstance(request, rq.TxnRequest):
+            request_checks.check_txn(request, MAX_OPS)
+        if self.who is not None:
+            request = commands.OnBehalf(self.who, request)
         result = self.machine.apply(self.index, 1, commands.encode(request))
         return f"error: {result}" if isinstance(result, StoreError) else describe(result)
 
     def do_get(self, *words: str) -> str:
         request = parse_range(list(words))
+        request_checks.check_range(request)
+        self.machine.auth.check_read(self.who, request.key, request.range_end)
         return describe(ranges.execute(self.machine.store, request))
+
+    def do_users(self) -> str:
+        return describe_auth(self.machine, show)
+
+    def do_alarms(self) -> str:
+        return describe_alarms(self.machine.alarms.listed())
+
+    def do_token(self, user: str) -> str:
+        known = self.machine.tokens.user_of(user, self.now)
+        return f"of {known}" if known else "unknown"
 
     def do_sweep(self, limit: str = "1000") -> str:
         done = self.machine.store.sweep(int(limit))
@@ -125,8 +171,8 @@ class Interpreter:
 
     def do_pending(self) -> str:
         return "\n".join(
-            f"{name}: {sum(map(len, each.pending))} events, {'synced' if each.synced else 'unsynced'}, "
-            f"next {each.next_revision}"
+            f"{name}: {sum(map(len, each.pending))} events, "
+            f"{'synced' if each.synced else 'unsynced'}, next {each.next_revision}"
             for name, each in sorted(self.watchers.items())
         )
 
@@ -290,6 +336,10 @@ def describe(response: Any, prefix: str = "") -> str:
         outcome = "succeeded" if response.succeeded else "failed"
         lines.append(f"{outcome} revision={response.revision}")
         lines += [describe(each, "  ") for each in response.responses]
+    elif isinstance(response, rq.AlarmResponse):
+        lines.append(describe_alarms(list(response.alarms)))
+    elif isinstance(response, int):
+        lines.append(f"a token from entry {response} on")
     elif isinstance(response, rq.LeaseKeepAliveResponse):
         lines.append(f"ttl {response.ttl}")
     else:
