@@ -27,6 +27,11 @@ class ConfigurationHistory:
         """Index of its entry; it may change no more if that is committed."""
         return self._items[-1][0]
 
+    @property
+    def previous(self) -> Configuration:
+        """The one in force before the latest; only while that is not committed."""
+        return self._items[-2][1]
+
     def append(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             if entry.kind is EntryKind.CONFIGURATION:

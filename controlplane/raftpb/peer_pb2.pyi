@@ -4,11 +4,23 @@ isort:skip_file
 How the members of one Raft group reach each other.
 
 Each member opens one long-lived Messages stream to every other and sends on it; answers come on
-the stream that the other one opened. A call carries the metadata podling-cluster (hexadecimal
-cluster id), podling-from and podling-to (hexadecimal member ids) and podling-commands (the newest
-version of replicated commands that the caller understands, hexadecimal), and with TLS the
-certificate's common name must be the name of the member it says it is from. Whoever accepts a
-call sends initial metadata at once.
+the stream that the other one opened. A call carries this metadata, numbers in hexadecimal:
+
+  podling-cluster              cluster id
+  podling-from, podling-to     member ids of the caller and of the one it looks for
+  podling-commands             newest version of replicated commands that the caller understands
+  podling-wire                 newest version of this protocol that the caller speaks (absent: 1)
+  podling-membership           version of the newest list of members that the caller knows
+  podling-name, podling-urls   the caller's name and peer URLs, parted by commas
+
+Whoever accepts a call sends initial metadata at once, with the newest version of this protocol
+that it speaks as podling-wire (absent: 1). The older of both is spoken on the stream. A caller
+that was removed is refused with FAILED_PRECONDITION and podling-refused = "removed" in the
+trailing metadata, another that is no member with PERMISSION_DENIED.
+
+Versions of this protocol:
+  1   without ProposeConfiguration, ProposeRefused.reason, SnapshotOffset and Members
+  2   with them
 
 The meaning of the fields is in podling/controlplane/raft/messages.py.
 """
@@ -45,7 +57,9 @@ class Batch(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     MESSAGES_FIELD_NUMBER: builtins.int
     version: builtins.int
-    """Version of the messages; one that the receiver does not know ends the call."""
+    """Version of the messages; one that the receiver does not know ends the call. A message of a kind
+    that the receiver does not know is said and passed over.
+    """
     @property
     def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Message]: ...
     def __init__(
@@ -79,6 +93,7 @@ class Message(google.protobuf.message.Message):
     PROPOSE_REFUSED_FIELD_NUMBER: builtins.int
     READ_INDEX_REQUEST_FIELD_NUMBER: builtins.int
     READ_INDEX_RESPONSE_FIELD_NUMBER: builtins.int
+    PROPOSE_CONFIGURATION_FIELD_NUMBER: builtins.int
     sender: builtins.int
     to: builtins.int
     term: builtins.int
@@ -108,6 +123,8 @@ class Message(google.protobuf.message.Message):
     def read_index_request(self) -> Global___ReadIndexRequest: ...
     @property
     def read_index_response(self) -> Global___ReadIndexResponse: ...
+    @property
+    def propose_configuration(self) -> Global___ProposeConfiguration: ...
     def __init__(
         self,
         *,
@@ -127,12 +144,13 @@ class Message(google.protobuf.message.Message):
         propose_refused: Global___ProposeRefused | None = ...,
         read_index_request: Global___ReadIndexRequest | None = ...,
         read_index_response: Global___ReadIndexResponse | None = ...,
+        propose_configuration: Global___ProposeConfiguration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["append_request", b"append_request", "append_response", b"append_response", "body", b"body", "heartbeat", b"heartbeat", "heartbeat_response", b"heartbeat_response", "install_snapshot", b"install_snapshot", "propose_refused", b"propose_refused", "propose_request", b"propose_request", "read_index_request", b"read_index_request", "read_index_response", b"read_index_response", "timeout_now", b"timeout_now", "transfer_request", b"transfer_request", "vote_request", b"vote_request", "vote_response", b"vote_response"]
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["append_request", b"append_request", "append_response", b"append_response", "body", b"body", "heartbeat", b"heartbeat", "heartbeat_response", b"heartbeat_response", "install_snapshot", b"install_snapshot", "propose_configuration", b"propose_configuration", "propose_refused", b"propose_refused", "propose_request", b"propose_request", "read_index_request", b"read_index_request", "read_index_response", b"read_index_response", "timeout_now", b"timeout_now", "transfer_request", b"transfer_request", "vote_request", b"vote_request", "vote_response", b"vote_response"]
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["append_request", b"append_request", "append_response", b"append_response", "body", b"body", "heartbeat", b"heartbeat", "heartbeat_response", b"heartbeat_response", "install_snapshot", b"install_snapshot", "propose_refused", b"propose_refused", "propose_request", b"propose_request", "read_index_request", b"read_index_request", "read_index_response", b"read_index_response", "sender", b"sender", "term", b"term", "timeout_now", b"timeout_now", "to", b"to", "transfer_request", b"transfer_request", "vote_request", b"vote_request", "vote_response", b"vote_response"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["append_request", b"append_request", "append_response", b"append_response", "body", b"body", "heartbeat", b"heartbeat", "heartbeat_response", b"heartbeat_response", "install_snapshot", b"install_snapshot", "propose_configuration", b"propose_configuration", "propose_refused", b"propose_refused", "propose_request", b"propose_request", "read_index_request", b"read_index_request", "read_index_response", b"read_index_response", "sender", b"sender", "term", b"term", "timeout_now", b"timeout_now", "to", b"to", "transfer_request", b"transfer_request", "vote_request", b"vote_request", "vote_response", b"vote_response"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: typing_extensions.TypeAlias = typing.Literal["vote_request", "vote_response", "append_request", "append_response", "heartbeat", "heartbeat_response", "install_snapshot", "timeout_now", "transfer_request", "propose_request", "propose_refused", "read_index_request", "read_index_response"]
+    _WhichOneofReturnType_body: typing_extensions.TypeAlias = typing.Literal["vote_request", "vote_response", "append_request", "append_response", "heartbeat", "heartbeat_response", "install_snapshot", "timeout_now", "transfer_request", "propose_request", "propose_refused", "read_index_request", "read_index_response", "propose_configuration"]
     _WhichOneofArgType_body: typing_extensions.TypeAlias = typing.Literal["body", b"body"]
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -335,17 +353,44 @@ class ProposeRequest(google.protobuf.message.Message):
 Global___ProposeRequest: typing_extensions.TypeAlias = ProposeRequest
 
 @typing.final
-class ProposeRefused(google.protobuf.message.Message):
+class ProposeConfiguration(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
+    BASE_FIELD_NUMBER: builtins.int
+    PROPOSED_FIELD_NUMBER: builtins.int
     request: builtins.int
+    base: builtins.bytes
+    """Encoded as in the log (podling/controlplane/raft/configuration_entry.py)."""
+    proposed: builtins.bytes
     def __init__(
         self,
         *,
         request: builtins.int = ...,
+        base: builtins.bytes = ...,
+        proposed: builtins.bytes = ...,
     ) -> None: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["request", b"request"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["base", b"base", "proposed", b"proposed", "request", b"request"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___ProposeConfiguration: typing_extensions.TypeAlias = ProposeConfiguration
+
+@typing.final
+class ProposeRefused(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    request: builtins.int
+    reason: builtins.int
+    """podling/controlplane/raft/messages.py, Refusal."""
+    def __init__(
+        self,
+        *,
+        request: builtins.int = ...,
+        reason: builtins.int = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["reason", b"reason", "request", b"request"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___ProposeRefused: typing_extensions.TypeAlias = ProposeRefused
@@ -391,7 +436,12 @@ class SnapshotPiece(google.protobuf.message.Message):
 
     MESSAGE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
     data: builtins.bytes
+    offset: builtins.int
+    """In the first piece only: where in the file the data begins (SnapshotKept), and its whole size."""
+    size: builtins.int
     @property
     def message(self) -> Global___Message:
         """In the first piece only; its body is install_snapshot."""
@@ -401,10 +451,88 @@ class SnapshotPiece(google.protobuf.message.Message):
         *,
         message: Global___Message | None = ...,
         data: builtins.bytes = ...,
+        offset: builtins.int = ...,
+        size: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["message", b"message"]
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["data", b"data", "message", b"message"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["data", b"data", "message", b"message", "offset", b"offset", "size", b"size"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___SnapshotPiece: typing_extensions.TypeAlias = SnapshotPiece
+
+@typing.final
+class SnapshotOffer(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    size: builtins.int
+    """Of the whole file."""
+    @property
+    def message(self) -> Global___Message:
+        """Its body is install_snapshot."""
+
+    def __init__(
+        self,
+        *,
+        message: Global___Message | None = ...,
+        size: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["message", b"message"]
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["message", b"message", "size", b"size"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___SnapshotOffer: typing_extensions.TypeAlias = SnapshotOffer
+
+@typing.final
+class SnapshotKept(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: builtins.int
+    offset: builtins.int
+    """Bytes from the beginning that need not be sent."""
+    def __init__(
+        self,
+        *,
+        offset: builtins.int = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["offset", b"offset"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___SnapshotKept: typing_extensions.TypeAlias = SnapshotKept
+
+@typing.final
+class MembersRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___MembersRequest: typing_extensions.TypeAlias = MembersRequest
+
+@typing.final
+class MembersResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLUSTER_ID_FIELD_NUMBER: builtins.int
+    MEMBER_ID_FIELD_NUMBER: builtins.int
+    MEMBERSHIP_FIELD_NUMBER: builtins.int
+    cluster_id: builtins.int
+    member_id: builtins.int
+    """Who answers."""
+    membership: builtins.bytes
+    """Encoded as in configurations (podling/controlplane/replica/membership.py)."""
+    def __init__(
+        self,
+        *,
+        cluster_id: builtins.int = ...,
+        member_id: builtins.int = ...,
+        membership: builtins.bytes = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["cluster_id", b"cluster_id", "member_id", b"member_id", "membership", b"membership"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___MembersResponse: typing_extensions.TypeAlias = MembersResponse

@@ -44,6 +44,16 @@ class PeerStub(object):
                 request_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotPiece.SerializeToString,
                 response_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Empty.FromString,
                 _registered_method=True)
+        self.SnapshotOffset = channel.unary_unary(
+                '/podling.raft.v1.Peer/SnapshotOffset',
+                request_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotOffer.SerializeToString,
+                response_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotKept.FromString,
+                _registered_method=True)
+        self.Members = channel.unary_unary(
+                '/podling.raft.v1.Peer/Members',
+                request_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.SerializeToString,
+                response_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.FromString,
+                _registered_method=True)
 
 
 class PeerServicer(object):
@@ -63,6 +73,20 @@ class PeerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SnapshotOffset(self, request, context):
+        """How much of a snapshot file the receiver has kept of a stream that broke.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Members(self, request, context):
+        """Who the members are, for one that is to join; it needs no metadata.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +99,16 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotPiece.FromString,
                     response_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Empty.SerializeToString,
+            ),
+            'SnapshotOffset': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnapshotOffset,
+                    request_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotOffer.FromString,
+                    response_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotKept.SerializeToString,
+            ),
+            'Members': grpc.unary_unary_rpc_method_handler(
+                    servicer.Members,
+                    request_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.FromString,
+                    response_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +165,60 @@ class Peer(object):
             '/podling.raft.v1.Peer/Snapshot',
             podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotPiece.SerializeToString,
             podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnapshotOffset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/podling.raft.v1.Peer/SnapshotOffset',
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotOffer.SerializeToString,
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.SnapshotKept.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Members(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/podling.raft.v1.Peer/Members',
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.SerializeToString,
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,11 +4,23 @@ isort:skip_file
 How the members of one Raft group reach each other.
 
 Each member opens one long-lived Messages stream to every other and sends on it; answers come on
-the stream that the other one opened. A call carries the metadata podling-cluster (hexadecimal
-cluster id), podling-from and podling-to (hexadecimal member ids) and podling-commands (the newest
-version of replicated commands that the caller understands, hexadecimal), and with TLS the
-certificate's common name must be the name of the member it says it is from. Whoever accepts a
-call sends initial metadata at once.
+the stream that the other one opened. A call carries this metadata, numbers in hexadecimal:
+
+  podling-cluster              cluster id
+  podling-from, podling-to     member ids of the caller and of the one it looks for
+  podling-commands             newest version of replicated commands that the caller understands
+  podling-wire                 newest version of this protocol that the caller speaks (absent: 1)
+  podling-membership           version of the newest list of members that the caller knows
+  podling-name, podling-urls   the caller's name and peer URLs, parted by commas
+
+Whoever accepts a call sends initial metadata at once, with the newest version of this protocol
+that it speaks as podling-wire (absent: 1). The older of both is spoken on the stream. A caller
+that was removed is refused with FAILED_PRECONDITION and podling-refused = "removed" in the
+trailing metadata, another that is no member with PERMISSION_DENIED.
+
+Versions of this protocol:
+  1   without ProposeConfiguration, ProposeRefused.reason, SnapshotOffset and Members
+  2   with them
 
 The meaning of the fields is in podling/controlplane/raft/messages.py.
 """
@@ -30,6 +42,10 @@ class PeerStub:
     """Messages, in order, many at a time. The answer stream stays empty."""
     Snapshot: grpc.aio.StreamUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.SnapshotPiece, podling.controlplane.raftpb.peer_pb2.Empty]
     """A snapshot file, in pieces. Answered when it is safe on the receiver's disk."""
+    SnapshotOffset: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.SnapshotOffer, podling.controlplane.raftpb.peer_pb2.SnapshotKept]
+    """How much of a snapshot file the receiver has kept of a stream that broke."""
+    Members: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.MembersRequest, podling.controlplane.raftpb.peer_pb2.MembersResponse]
+    """Who the members are, for one that is to join; it needs no metadata."""
 
 class PeerServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
@@ -47,5 +63,21 @@ class PeerServicer(metaclass=abc.ABCMeta):
         context: grpc.aio.ServicerContext[collections.abc.AsyncIterator[podling.controlplane.raftpb.peer_pb2.SnapshotPiece], collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Empty]],
     ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Empty]:
         """A snapshot file, in pieces. Answered when it is safe on the receiver's disk."""
+
+    @abc.abstractmethod
+    def SnapshotOffset(
+        self,
+        request: podling.controlplane.raftpb.peer_pb2.SnapshotOffer,
+        context: grpc.aio.ServicerContext[podling.controlplane.raftpb.peer_pb2.SnapshotOffer, collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.SnapshotKept]],
+    ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.SnapshotKept]:
+        """How much of a snapshot file the receiver has kept of a stream that broke."""
+
+    @abc.abstractmethod
+    def Members(
+        self,
+        request: podling.controlplane.raftpb.peer_pb2.MembersRequest,
+        context: grpc.aio.ServicerContext[podling.controlplane.raftpb.peer_pb2.MembersRequest, collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.MembersResponse]],
+    ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.MembersResponse]:
+        """Who the members are, for one that is to join; it needs no metadata."""
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: grpc.aio.Server) -> None: ...

@@ -4,19 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podling.controlplane.replica.membership import Member
+
 TICKS_PER_HEARTBEAT = 2
 """Raft's timers count ticks of half a heartbeat. More would spread randomised election timeouts
 further, and cost more at rest: every tick wakes the process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One voter of the cluster."""
-
-    name: str
-    """Such as `replica-1`; also the common name of its certificate."""
-    address: str
-    """`host:port` where it listens for its peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +22,8 @@ class ReplicaConfig:
     cluster_id: int
     """Unsigned 64-bit number that every member must have; peers of other clusters are refused."""
     members: Mapping[int, Member]
-    """All voters by member id, this one included."""
+    """By member id, this one included: all voters when the cluster is begun; with `join` those of
+    the cluster to join (`joining`). What is on disk, if anything is, counts instead."""
     data_dir: Path
     """Owned by this replica alone; bound to the cluster and member id when first used."""
     heartbeat_interval: float = 0.1
@@ -51,6 +44,10 @@ class ReplicaConfig:
     """Entries in one message to a follower, unless a single entry is larger."""
     stop_timeout: float = 2.0
     """How long `stop` may take to hand leadership over."""
+    join: bool = False
+    """A first start joins a cluster to which this member was added, instead of beginning one."""
+    strict_reconfiguration: bool = True
+    """Refuse changes of membership that could cost the quorum (`reconfiguration`)."""
 
     def __post_init__(self) -> None:
         if self.member_id not in self.members:
@@ -58,7 +55,7 @@ class ReplicaConfig:
                 f"member id {self.member_id:x} of {self.name} is not among the members: "
                 + ", ".join(f"{number:x}={member.name}" for number, member in self.members.items())
             )
-        if self.members[self.member_id].name != self.name:
+        if not self.join and self.members[self.member_id].name != self.name:
             raise ValueError(
                 f"member {self.member_id:x} is called {self.members[self.member_id].name!r} in the "
                 f"list of members, but this replica is {self.name!r}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podling.aiokit.tasks import OnDeath
-from podling.controlplane.raft import describe
+from podling.controlplane.raft import configuration_entry, describe
 from podling.controlplane.raft.messages import (
     Entry,
     EntryKind,
@@ -19,13 +19,16 @@ from podling.controlplane.raft.messages import (
     Message,
     SnapshotMeta,
 )
+from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
 from podling.controlplane.raft.state import Role
+from podling.controlplane.replica.changes import Changes
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import ReplicaStopped
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals, command_of
 from podling.controlplane.replica.reads import Reads
+from podling.controlplane.replica.roster import Roster
 from podling.controlplane.replica.snapshots import Snapshots
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.transport import Transport
@@ -47,6 +50,8 @@ class Parts:
     transport: Transport
     proposals: Proposals
     reads: Reads
+    changes: Changes
+    roster: Roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,6 @@ class Driver:
 
     def __init__(self, config: ReplicaConfig, parts: Parts, listeners: Listeners) -> None:
         self._name = config.name
-        self._members = config.members
         self._parts = parts
         self._listeners = listeners
         self._max_append = config.max_append_bytes
@@ -97,6 +101,7 @@ class Driver:
         self.stopped = True
         self._parts.proposals.close(error)
         self._parts.reads.close(error)
+        self._parts.changes.close(error)
 
     def fail(self, error: BaseException) -> None:
         """This member cannot go on: its disk failed, its state machine raised, its log is bad."""
@@ -113,10 +118,12 @@ class Driver:
         proposals, reads = self._parts.proposals, self._parts.reads
         proposals.expire(now)
         reads.expire(now)
+        self._parts.changes.expire(now)
         if reads.asked_before(now - READ_RETRY):
             reads.ask_again()
         self._refused = False
-        if self._parts.node.tick() or proposals.waiting or reads.waiting:
+        waiting = proposals.waiting or reads.waiting or self._parts.changes.waiting
+        if self._parts.node.tick() or waiting:
             self.wake()
 
     def received(self, messages: Sequence[Message]) -> None:
@@ -165,14 +172,30 @@ class Driver:
                 self._refused = True
             else:
                 proposals.handed_over(batch, to.term, 0 if to.first_index else self._request)
+        self._hand_over_change()
         request = reads.next_request(self._loop.time())
         if request and not self._parts.node.read_index(request):
             reads.ask_again()
+
+    def _hand_over_change(self) -> None:
+        change = self._parts.changes.waiting
+        if change is None:
+            return
+        self._request += 1
+        try:
+            to = self._parts.node.propose_configuration(change.base, change.proposed, self._request)
+        except ProposalRefused as error:
+            self._parts.changes.refused_at_once(change, error.reason)
+        else:
+            request = 0 if to.first_index else self._request
+            self._parts.changes.handed_over(change, to.term, request)
 
     def _carry_out(self, ready: Ready) -> None:
         """What the package `raft` asks of its driver, in that order."""
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s", self._name, describe.ready(ready))
+        if ready.configuration is not None:
+            self.reach()
         self._send(ready.messages)
         if ready.snapshot is not None:
             self._install(ready.snapshot)
@@ -181,9 +204,10 @@ class Driver:
         for entry in ready.committed:
             self._apply(entry)
         self._parts.node.advance(ready)
-        for request, _ in ready.refused:
-            self._parts.proposals.refused(request)
-            self._refused = True
+        for request, reason in ready.refused:
+            if not self._parts.changes.refused(request, reason):
+                self._parts.proposals.refused(request)
+                self._refused = True
         for request, index in ready.reads:
             self._parts.reads.answered(request, index, self.applied_index)
         if ready.committed:
@@ -202,23 +226,38 @@ class Driver:
     def _install(self, snapshot: SnapshotMeta) -> None:
         log.info("%s takes over the snapshot at entry %d", self._name, snapshot.index)
         self._parts.state_machine.restore(self._parts.snapshots.state(snapshot))
-        self._enter_term(snapshot.term)
+        self.applied_term = snapshot.term
         self._parts.proposals.outcome_unknown("a snapshot has replaced the log; it may be in it")
+        self._membership_applied(snapshot.configuration)
+        self._parts.changes.restored(snapshot.configuration)
         self.applied_index = snapshot.index
         self._parts.reads.applied(self.applied_index)
 
     def _apply(self, entry: Entry) -> None:
         if entry.term != self.applied_term:
-            self._enter_term(entry.term)
+            self.applied_term = entry.term
             self._parts.proposals.entered_term(entry.term)
+            self._parts.changes.entered_term(entry.term)
         if entry.kind is EntryKind.COMMAND:
             command = command_of(entry.data)
             result = self._parts.state_machine.apply(entry.index, entry.term, command)
             self._parts.proposals.applied(entry.data, result)
+        elif entry.kind is EntryKind.CONFIGURATION:
+            configuration = configuration_entry.decode(entry.data)
+            self._membership_applied(configuration)
+            self._parts.changes.applied(configuration)
         self.applied_index = entry.index
 
-    def _enter_term(self, term: int) -> None:
-        self.applied_term = term
+    def _membership_applied(self, configuration: Configuration) -> None:
+        self._parts.roster.applied(configuration)
+        self.reach()
+
+    def reach(self) -> None:
+        """Tell the transport who the members are."""
+        roster, in_force = self._parts.roster, self._parts.node.configuration
+        self._parts.transport.set_members(
+            roster.reached(in_force), roster.membership.removed, roster.newest(in_force).version
+        )
 
     def _note_leader(self) -> None:
         node = self._parts.node
@@ -226,7 +265,7 @@ class Driver:
         if seen != self._seen:
             before, self._seen = self._seen, seen
             if before[1:] != seen[1:]:
-                leader = self._members.get(node.leader)
+                leader = self._parts.roster.membership.members.get(node.leader)
                 log.info(
                     "%s is %s in term %d, leader %s",
                     self._name,

@@ -16,8 +16,8 @@ from podling.controlplane.raft.messages import AppendRequest, InstallSnapshot, M
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
 from podling.controlplane.replica import wire
-from podling.controlplane.replica.config import Member
-from podling.controlplane.replica.peer_security import Gate, PeerTls
+from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.peer_security import REFUSED_KEY, REMOVED, Gate
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class LinkEvents:
     opened: Callable[[int], None]
     lost: Callable[[int], None]
     """Messages were dropped, or the stream broke."""
+    removed: Callable[[int], None]
+    """The peer says that this member was removed."""
 
 
 class PeerLink:
@@ -63,14 +65,15 @@ class PeerLink:
         peer: int,
         member: Member,
         gate: Gate,
-        tls: PeerTls | None,
         events: LinkEvents,
         dice: random.Random,
     ) -> None:
         self._peer = peer
         self._member = member
         self._gate = gate
-        self._tls = tls
+        self._name = member.name or f"{peer:x}"
+        self._addresses = deque(member.addresses)
+        """The one in use first."""
         self._events = events
         self._backoff = Backoff(first=0.05, cap=1.0, dice=dice)
         self._queue: deque[Message] = deque()
@@ -80,6 +83,13 @@ class PeerLink:
         self._complaints: set[str] = set()
         self._failures = 0
         self.open = False
+        self.version = gate.wire_version
+        """Of the messages that are spoken while it is open."""
+
+    def leads_to(self, member: Member) -> bool:
+        """Whether the way to this member would be the same."""
+        mine = self._member
+        return (mine.name, mine.peer_urls) == (member.name, member.peer_urls)
 
     def send(self, message: Message) -> None:
         """Queue a message, or drop it and say so."""
@@ -101,9 +111,14 @@ class PeerLink:
         while True:
             try:
                 reason = await self._session()
-            except (grpc.aio.AioRpcError, wire.UnknownMessage, TimeoutError) as error:
+            except grpc.aio.AioRpcError as error:
+                reason = _reason(error)
+                if _says_removed(error):
+                    self._events.removed(self._peer)
+            except (wire.UnknownMessage, TimeoutError) as error:
                 reason = _reason(error)
             self._broken(reason)
+            self._addresses.rotate(-1)
             await self._pause()
 
     async def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> bool:
@@ -121,27 +136,33 @@ class PeerLink:
             log.warning(
                 "snapshot at %d not sent to %s: %s",
                 message.snapshot.index,
-                self._member.name,
+                self._name,
                 _reason(error),
             )
             return False
         return True
 
     def _channel(self) -> grpc.aio.Channel:
-        if self._tls is None:
-            return grpc.aio.insecure_channel(self._member.address, CHANNEL_OPTIONS)
+        tls = self._gate.tls
+        if tls is None:
+            return grpc.aio.insecure_channel(self._address, CHANNEL_OPTIONS)
         name = ("grpc.ssl_target_name_override", self._member.name)
-        credentials = self._tls.channel_credentials()
-        return grpc.aio.secure_channel(self._member.address, credentials, (*CHANNEL_OPTIONS, name))
+        options = CHANNEL_OPTIONS if tls.by_host else (*CHANNEL_OPTIONS, name)
+        return grpc.aio.secure_channel(self._address, tls.channel_credentials(), options)
+
+    @property
+    def _address(self) -> str:
+        return self._addresses[0] if self._addresses else ""
 
     async def _session(self) -> str:
         """One stream, from its opening until it ends or breaks; returns why."""
-        async with self._channel() as channel, TaskSet(f"peer-{self._member.name}") as tasks:
+        async with self._channel() as channel, TaskSet(f"peer-{self._name}") as tasks:
             call = PeerStub(channel).Messages(metadata=self._gate.call_metadata(self._peer))
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                await call.initial_metadata()
+                answer = await call.initial_metadata()
                 if call.done():
                     await call.read()
+            self.version = self._gate.common_version(answer)
             self._opened()
             ended = tasks.spawn(_until_end(call), name="end")
             return await self._write_until(call, ended)
@@ -149,7 +170,7 @@ class PeerLink:
     async def _write_until(
         self,
         call: "grpc.aio.StreamStreamCall[pb.Batch, pb.Empty]",
-        ended: "asyncio.Task[str]",
+        ended: "asyncio.Task[grpc.aio.AioRpcError | None]",
     ) -> str:
         ended.add_done_callback(lambda _: self._wake.set())
         while not ended.done():
@@ -158,10 +179,13 @@ class PeerLink:
                 await self._wake.wait()
                 continue
             try:
-                await call.write(wire.encode_batch(self._next_batch()))
+                await call.write(wire.encode_batch(self._next_batch(), self.version))
             except asyncio.InvalidStateError:
                 break
-        return await ended
+        error = await ended
+        if error is not None:
+            raise error
+        return "the peer ended the stream"
 
     def _next_batch(self) -> list[Message]:
         batch: list[Message] = []
@@ -174,7 +198,7 @@ class PeerLink:
         return batch
 
     def _opened(self) -> None:
-        log.info("connected to %s at %s", self._member.name, self._member.address)
+        log.info("connected to %s at %s", self._name, self._address)
         self._backoff.reset()
         self._complaints.clear()
         self._failures = 0
@@ -184,7 +208,7 @@ class PeerLink:
     def _broken(self, reason: str) -> None:
         self._failures += 1
         if self.open:
-            log.info("lost %s at %s: %s", self._member.name, self._member.address, reason)
+            log.info("lost %s at %s: %s", self._name, self._address, reason)
         elif self._failures >= WORRYING_FAILURES:
             self._complain(reason)
         self.open = False
@@ -196,7 +220,7 @@ class PeerLink:
         """Say each reason once, not at every attempt."""
         if reason not in self._complaints and len(self._complaints) < MAX_COMPLAINTS:
             self._complaints.add(reason)
-            log.warning("no way to %s at %s: %s", self._member.name, self._member.address, reason)
+            log.warning("no way to %s at %s: %s", self._name, self._address, reason)
 
     async def _pause(self) -> None:
         self._hurry.clear()
@@ -207,14 +231,16 @@ class PeerLink:
             pass
 
 
-async def _until_end(call: "grpc.aio.StreamStreamCall[pb.Batch, pb.Empty]") -> str:
-    """Wait until the stream ends or breaks; return why."""
+async def _until_end(
+    call: "grpc.aio.StreamStreamCall[pb.Batch, pb.Empty]",
+) -> grpc.aio.AioRpcError | None:
+    """Wait until the stream ends or breaks; return why, if it broke."""
     try:
         while await call.read() is not grpc.aio.EOF:
             pass
     except grpc.aio.AioRpcError as error:
-        return _reason(error)
-    return "the peer ended the stream"
+        return error
+    return None
 
 
 async def _write(
@@ -229,6 +255,10 @@ def _size(message: Message) -> int:
     if isinstance(message, AppendRequest):
         return 64 + sum(entry.size for entry in message.entries)
     return 64
+
+
+def _says_removed(error: grpc.aio.AioRpcError) -> bool:
+    return (REFUSED_KEY, REMOVED) in tuple(error.trailing_metadata() or ())
 
 
 def _reason(error: BaseException) -> str:

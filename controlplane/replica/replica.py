@@ -3,20 +3,27 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 
 from podling.aiokit.tasks import OnDeath
-from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raft.rawnode import RawNode
 from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
+from podling.controlplane.replica.errors import (
+    MemberRemoved,
+    NoLeader,
+    NotForLearners,
+    ReplicaStopped,
+)
 from podling.controlplane.replica.leadership import Leadership, OnLeadership
-from podling.controlplane.replica.reads import Read
+from podling.controlplane.replica.membership import Member, Membership
+from podling.controlplane.replica.membership_changes import MembershipChanges
+from podling.controlplane.replica.peer_events import PeerEvents
+from podling.controlplane.replica.roster import OnMembership, Roster
 from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.status import PeerStatus, ReplicaStatus
-from podling.controlplane.replica.transport import SnapshotRefused, Transport
+from podling.controlplane.replica.transport import Transport
 from podling.controlplane.wal.disk import Disk
 
 log = logging.getLogger(__name__)
@@ -42,6 +49,9 @@ class Replica:
         self._config = config
         self._around = Surroundings(state_machine, disk, transport, dice, fatal)
         self._leadership = Leadership()
+        self._roster = Roster(config.member_id, config.members)
+        self._roster.subscribe(self._members_changed)
+        self._changes = MembershipChanges(config, self._roster, transport, self._take_part)
         self._running: Running | None = None
 
     @property
@@ -72,21 +82,21 @@ class Replica:
         """Read back what is on disk, restore the state machine, join the peers.
 
         Returns when this replica takes part; a leader may not be known yet (`leader_known`).
-        Raises DataDirectoryError if the directory is in use, damaged, or another member's, and
-        TransportError if it cannot listen.
+        Raises DataDirectoryError if the directory is in use, damaged, or another member's,
+        MemberRemoved if this member was removed, and TransportError if it cannot listen.
         """
-        self._running = await Running.begin(self._config, self._around, self._flushed)
-        transport = self._around.transport
-        receiver = _PeerEvents(self._config, self._running, self._around, self._leadership)
+        self._running = await Running.begin(self._config, self._around, self._roster, self._flushed)
+        receiver = PeerEvents(self._config, self._running, self._around, self._leadership)
         try:
-            await transport.start(receiver)
+            self._check_not_removed()
+            self._running.driver.reach()
+            await self._around.transport.start(receiver)
         except BaseException:
             running, self._running = self._running, None
             running.halt()
             await running.end()
             raise
-        if len(self._config.members) == 1:
-            receiver.campaign_first()
+        receiver.started()
 
     async def stop(self) -> None:
         """Hand leadership over if this replica has it, then give everything back."""
@@ -105,10 +115,11 @@ class Replica:
 
         May be called on any replica; it waits up to `timeout` seconds, for a leader too. What is
         certain not to have been written (the leader changed meanwhile) is proposed again within
-        that time. Raises NoLeader, TooManyProposals, ProposalTooLarge or ReplicaStopped (nothing
-        was written), or ProposalTimeout (unknown).
+        that time. Raises NoLeader, TooManyProposals, ProposalTooLarge, NotForLearners or
+        ReplicaStopped (nothing was written), or ProposalTimeout (unknown).
         """
         running = self._take_part()
+        self._check_votes()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
         proposal = running.proposals.add(command, future, loop.time() + timeout)
@@ -123,14 +134,12 @@ class Replica:
         """Wait until this replica has applied all that was committed when this was called.
 
         Reading the state machine right after is linearizable (Raft thesis, section 6.4). Returns
-        the index. Raises NoLeader if no leader could confirm itself within `timeout` seconds.
+        the index. Raises NoLeader if no leader could confirm itself within `timeout` seconds, and
+        NotForLearners.
         """
         running = self._take_part()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-        running.reads.add(Read(future, loop.time() + timeout))
-        running.driver.wake()
-        return await future
+        self._check_votes()
+        return await running.read_index(asyncio.get_running_loop().time() + timeout)
 
     def status(self) -> ReplicaStatus:
         """What this replica knows now; raises ReplicaStopped before start and after stop."""
@@ -157,6 +166,7 @@ class Replica:
             leader_changes=self._leadership.changes,
             pending_proposals=len(running.proposals),
             failed_proposals=running.proposals.failed,
+            learner=self._roster.learner,
         )
 
     def common_command_version(self) -> int:
@@ -165,18 +175,19 @@ class Replica:
         0 unless all of them are connected: who is away may come back as an older program.
         """
         theirs = self._around.transport.command_versions()
-        if len(theirs) + 1 < len(self._config.members):
+        others = self._roster.membership.members.keys() - {self._config.member_id}
+        if not others <= theirs.keys():
             return 0
-        return min((self._around.state_machine.command_version, *theirs.values()))
+        return min((self._around.state_machine.command_version, *map(theirs.__getitem__, others)))
 
     async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:
         """Make another member the leader; `None` picks the one that is furthest.
 
         Returns the new leader's id. May be called on any replica. Raises NoLeader if it did not
-        happen within `timeout` seconds, ValueError if `to` is not a member.
+        happen within `timeout` seconds, ValueError if `to` is not a member that votes.
         """
-        if to is not None and to not in self._config.members:
-            raise ValueError(f"{to:x} is not a member")
+        if to is not None and to not in self._roster.membership.voters:
+            raise ValueError(f"{to:x} is not a member that votes")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         before = await self.leader_known(timeout)
@@ -211,16 +222,89 @@ class Replica:
             await self._leadership.change(deadline - loop.time())
         return leader
 
+    @property
+    def membership(self) -> Membership:
+        """The members as of the last entry applied here."""
+        return self._roster.membership
+
+    def subscribe_membership(self, callback: OnMembership) -> Callable[[], None]:
+        """Call back with the members whenever they change; returns the way to end that.
+
+        Called from the event loop; must not raise.
+        """
+        return self._roster.subscribe(callback)
+
+    async def add_member(
+        self, member_id: int, member: Member, *, timeout: float = 5.0
+    ) -> Membership:
+        """Add a member, a voter or a learner; return the members with it.
+
+        It is to be started after that, with `ReplicaConfig.join`. All changes of membership may be
+        asked of any replica and are done when they return; each raises NoLeader or
+        MembershipRefused (nothing was changed), or ProposalTimeout (unknown). This one raises
+        MemberExists, MemberRemoved, PeerUrlExists, TooManyLearners, NotEnoughStarted,
+        UnhealthyCluster and OldMembers of the latter.
+        """
+        return await self._changes.add(member_id, member, timeout)
+
+    async def remove_member(self, member_id: int, *, timeout: float = 5.0) -> Membership:
+        """Remove a member for good, this one perhaps; return those that are left.
+
+        The removed one ends when it hears of it. Raises MemberNotFound, MemberRemoved,
+        NotEnoughStarted, UnhealthyCluster or OldMembers.
+        """
+        return await self._changes.remove(member_id, timeout)
+
+    async def update_member(
+        self, member_id: int, peer_urls: tuple[str, ...], *, timeout: float = 5.0
+    ) -> Membership:
+        """The member is reached elsewhere. Raises MemberNotFound, PeerUrlExists or OldMembers."""
+        return await self._changes.update(member_id, peer_urls, timeout)
+
+    async def promote_member(self, member_id: int, *, timeout: float = 5.0) -> Membership:
+        """Let a learner vote.
+
+        Raises MemberNotFound, MemberNotLearner, LearnerNotReady, NotEnoughStarted or OldMembers.
+        """
+        return await self._changes.promote(member_id, timeout)
+
+    async def publish(
+        self, name: str, client_urls: tuple[str, ...], *, timeout: float = 5.0
+    ) -> Membership:
+        """Tell the others this member's name and where its clients reach it, if that is news."""
+        return await self._changes.publish(name, client_urls, timeout)
+
     def _successor(self) -> int:
         """Whom to hand over to: the furthest of those that are connected; 0 if not leading."""
         status = self.status()
-        peers = {peer: each for peer, each in status.peers.items() if peer in status.connected}
+        candidates = status.connected & self._roster.membership.voters
+        peers = {peer: each for peer, each in status.peers.items() if peer in candidates}
         return max(peers, key=lambda peer: (peers[peer].match_index, -peer), default=0)
 
     def _take_part(self) -> Running:
         if self._running is None or self._running.driver.stopped:
             raise ReplicaStopped(f"{self.name} is not running")
         return self._running
+
+    def _check_votes(self) -> None:
+        if self._roster.learner:
+            raise NotForLearners(f"{self.name} is a learner: ask a member that votes")
+
+    def _check_not_removed(self) -> None:
+        if self._roster.removed:
+            raise MemberRemoved(
+                f"{self.name} was removed from the cluster, and cannot come back; to run a member "
+                "here again, add a new one and give it an empty data directory"
+            )
+
+    def _members_changed(self, _: Membership) -> None:
+        """If this replica was removed: stay long enough for the others to know it, then end."""
+        running = self._running
+        if running is not None and self._roster.removed:
+            running.end_in(
+                self._config.election_timeout,
+                MemberRemoved(f"{self.name} was removed from the cluster, for good"),
+            )
 
     def _flushed(self) -> None:
         """After every turn of the driver: tell of what has changed."""
@@ -237,64 +321,3 @@ class Replica:
             await self.transfer_leadership(timeout=self._config.stop_timeout)
         except NoLeader:
             log.info("%s could not hand leadership over before it stops", self.name)
-
-
-class _PeerEvents:
-    """What the transport reports; implements `transport.Receiver`."""
-
-    def __init__(
-        self,
-        config: ReplicaConfig,
-        running: Running,
-        around: Surroundings,
-        leadership: Leadership,
-    ) -> None:
-        self._config = config
-        self._running = running
-        self._transport = around.transport
-        self.command_version = around.state_machine.command_version
-        self._dice = around.dice
-        self._leadership = leadership
-        self._campaign: asyncio.TimerHandle | None = None
-
-    def received(self, messages: Sequence[Message]) -> None:
-        self._running.driver.received(messages)
-
-    def connected(self, peer: int) -> None:
-        reachable = self._transport.connected_peers() | {self._config.member_id}
-        if self._leadership.had_leader or 2 * len(reachable) <= len(self._config.members):
-            return
-        # In turn, so that members which start together do not split the vote.
-        rank = sorted(self._config.members).index(self._config.member_id)
-        self._campaign_in(rank * self._config.heartbeat_interval / 2)
-
-    def campaign_first(self) -> None:
-        """A cluster that starts need not wait for a leader it cannot have."""
-        if self._leadership.had_leader or self._running.driver.stopped:
-            return
-        self._running.node.campaign_now()
-        self._running.driver.wake()
-        # Should the vote have been split after all: again, by dice.
-        self._campaign_in(self._dice.uniform(1, 3) * self._config.heartbeat_interval)
-
-    def _campaign_in(self, delay: float) -> None:
-        if self._campaign is not None:
-            self._campaign.cancel()
-        self._campaign = asyncio.get_running_loop().call_later(delay, self.campaign_first)
-
-    def unreachable(self, peer: int) -> None:
-        self._running.node.unreachable(peer)
-        self._running.driver.wake()
-
-    def snapshot_sent(self, peer: int, ok: bool) -> None:
-        self._running.node.snapshot_sent(peer, ok)
-        self._running.driver.wake()
-
-    async def snapshot_offered(
-        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
-    ) -> None:
-        if message.term < self._running.node.term:
-            raise SnapshotRefused("it comes from a leader of an earlier term")
-        if message.snapshot.index > self._running.node.raft.log.committed:
-            await self._running.snapshots.receive(message.snapshot, chunks)
-        self._running.driver.received([message])

@@ -11,21 +11,21 @@ from podling.aiokit.tasks import OnDeath, TaskSet
 from podling.controlplane.raft.config import Config
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import RawNode, Ready
-from podling.controlplane.raft.storage import first_start
+from podling.controlplane.replica.changes import Changes
 from podling.controlplane.replica.config import TICKS_PER_HEARTBEAT, ReplicaConfig
 from podling.controlplane.replica.driver import Driver, Listeners, Parts
 from podling.controlplane.replica.errors import ReplicaStopped
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals
-from podling.controlplane.replica.reads import Reads
+from podling.controlplane.replica.reads import Read, Reads
+from podling.controlplane.replica.recovery import recover
+from podling.controlplane.replica.roster import Roster
 from podling.controlplane.replica.snapshots import Snapshots, run_job
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.ticker import Ticker
 from podling.controlplane.replica.transport import Transport
-from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir, Recovered
 from podling.controlplane.wal.disk import Disk
-from podling.controlplane.wal.errors import DataDirectoryError
 from podling.controlplane.wal.segments import Identity
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,13 @@ class Running:
         around: Surroundings,
         data_dir: DataDir,
         recovered: Recovered,
+        roster: Roster,
         on_flushed: Callable[[], None],
     ) -> None:
         self._config = config
         self._around = around
         self._data_dir = data_dir
+        self.roster = roster
         self._writer = recovered.writer
         self._log_worker = around.disk.start_worker(f"{config.name}-log")
         self._snapshot_worker = around.disk.start_worker(f"{config.name}-snap")
@@ -67,7 +69,9 @@ class Running:
             max_command_bytes=config.max_proposal_bytes,
         )
         self.reads = Reads()
+        self.changes = Changes()
         self.node = RawNode(_raft_config(config), recovered.stored, around.dice)
+        roster.begin(_committed_configuration(self.node))
         self.snapshots = Snapshots(data_dir, self._snapshot_worker)
         self._persister = Persister(
             self._writer, self._log_worker, self._written, self._disk_failed
@@ -82,24 +86,31 @@ class Running:
                 around.transport,
                 self.proposals,
                 self.reads,
+                self.changes,
+                roster,
             ),
             Listeners(on_flushed, self._snapshot_if_due, around.fatal),
         )
         self._ticker: Ticker | None = None
+        self._ending: asyncio.TimerHandle | None = None
 
     @classmethod
     async def begin(
-        cls, config: ReplicaConfig, around: Surroundings, on_flushed: Callable[[], None]
+        cls,
+        config: ReplicaConfig,
+        around: Surroundings,
+        roster: Roster,
+        on_flushed: Callable[[], None],
     ) -> Self:
         """Open and read the data directory; raises DataDirectoryError."""
         identity = Identity(config.cluster_id, config.member_id)
         data_dir = DataDir.open(around.disk, config.data_dir, identity)
         try:
-            recovered = _recover(config, around.state_machine, data_dir)
+            recovered = recover(config, around.state_machine, data_dir)
         except BaseException:
             data_dir.close()
             raise
-        running = cls(config, around, data_dir, recovered, on_flushed)
+        running = cls(config, around, data_dir, recovered, roster, on_flushed)
         try:
             loop = asyncio.get_running_loop()
             await run_job(running._log_worker, recovered.writer.open(), loop)
@@ -109,8 +120,25 @@ class Running:
         running._ticker = Ticker(config.tick_interval, running.driver.tick)
         return running
 
+    async def read_index(self, deadline: float) -> int:
+        """Wait until all that was committed before is applied; raises NoLeader at `deadline`."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.reads.add(Read(future, deadline))
+        self.driver.wake()
+        return await future
+
+    def name_of(self, member: int) -> str:
+        known = self.roster.membership.members.get(member)
+        return known.name if known is not None and known.name else f"member {member:x}"
+
+    def end_in(self, delay: float, error: Exception) -> None:
+        """Fail with `error` after so many seconds."""
+        self._ending = asyncio.get_running_loop().call_later(delay, self.driver.fail, error)
+
     def halt(self) -> None:
         """Take part no more; whoever waits is told."""
+        if self._ending is not None:
+            self._ending.cancel()
         if self._ticker is not None:
             self._ticker.stop()
         self.driver.stop(ReplicaStopped(f"{self._config.name} is stopping"))
@@ -167,22 +195,6 @@ def _raft_config(config: ReplicaConfig) -> Config:
     )
 
 
-def _recover(config: ReplicaConfig, state_machine: StateMachine, data_dir: DataDir) -> Recovered:
-    """Read the directory back, and the state machine's state with it."""
-    members = frozenset(config.members)
-    recovered = data_dir.recover(first_start(Configuration(members)))
-    stored = recovered.stored.snapshot.configuration
-    if stored.voters != members:
-        raise DataDirectoryError(
-            f"data directory {data_dir.path} was written in a cluster of members "
-            f"{_hex_list(stored.voters)}, but the configuration lists {_hex_list(members)}: "
-            "correct the list of members"
-        )
-    if recovered.snapshot_path is not None:
-        disk, cluster_id = data_dir.disk, config.cluster_id
-        state_machine.restore(snapshot_file.read_state(disk, recovered.snapshot_path, cluster_id))
-    return recovered
-
-
-def _hex_list(members: frozenset[int]) -> str:
-    return ", ".join(f"{member:x}" for member in sorted(members))
+def _committed_configuration(node: RawNode) -> Configuration:
+    log = node.raft.log
+    return log.configurations.at(log.committed)

@@ -46,6 +46,8 @@ class ReplicaStatus:
     """Proposals of this replica that wait for their result."""
     failed_proposals: int
     """Those that ended without one: refused, lost, or unknown."""
+    learner: bool = False
+    """Gets the log and has no vote; serves reads of its own state only."""
 
     @property
     def is_leader(self) -> bool:

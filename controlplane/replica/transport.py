@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.replica.membership import Member, Membership
 
 
 class TransportError(Exception):
@@ -17,6 +18,10 @@ class Receiver(Protocol):
     def command_version(self) -> int:
         """What peers are told when a way to them is opened (see `StateMachine`)."""
 
+    @property
+    def membership(self) -> Membership:
+        """What a member that is to join is told."""
+
     def received(self, messages: Sequence[Message]) -> None:
         """Messages from one peer, in the order in which it sent them."""
 
@@ -25,6 +30,9 @@ class Receiver(Protocol):
 
     def unreachable(self, peer: int) -> None:
         """Messages to `peer` were lost, or the way to it broke."""
+
+    def removed(self, peer: int) -> None:
+        """`peer` says that this member was removed from the cluster."""
 
     async def snapshot_offered(
         self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
@@ -48,6 +56,16 @@ class Transport(Protocol):
     Messages from one member to another keep their order and are not repeated. They may be lost.
     """
 
+    def set_members(
+        self, members: Mapping[int, Member], removed: frozenset[int], version: int
+    ) -> None:
+        """Reach these members from now on, and no others; before `start`, and whenever they change.
+
+        Who calls and was `removed` is told so. Whoever else calls and is not among the members is
+        refused, unless it knows a newer list (`version`, see `Membership`) in which it may be: a
+        member that was away for long knows nobody of those who came meanwhile.
+        """
+
     async def start(self, receiver: Receiver) -> None:
         """Listen, and begin to connect to every peer. Raises TransportError."""
 
@@ -65,3 +83,6 @@ class Transport(Protocol):
 
     def command_versions(self) -> Mapping[int, int]:
         """What each of the connected peers has told as its `command_version`."""
+
+    def wire_versions(self) -> Mapping[int, int]:
+        """Which version of messages is spoken with each of the connected peers (`wire`)."""

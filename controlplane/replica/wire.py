@@ -1,39 +1,52 @@
 """Messages of the core as protobuf, and back. Pure.
 
-Raises UnknownMessage for what a newer member may say and this one cannot understand.
+Members of two versions talk in the older one: each tells the newest that it speaks when a stream is
+opened. What the peer's version does not know is not sent, and what is not known here is passed over
+and said, so that nothing that a newer member says ends a stream or this member.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft import messages as raft
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.wal import encoding
 
-VERSION = 1
+VERSION = 2
+"""The newest that this program speaks; it speaks all before, too."""
+CHANGES_MEMBERS = 2
+"""The version that brought changes of membership."""
 
 
 class UnknownMessage(ValueError):
     """A message that this program does not know, or cannot read."""
 
 
-def encode_batch(messages: Iterable[raft.Message]) -> pb.Batch:
-    return pb.Batch(version=VERSION, messages=map(encode, messages))
+def encode_batch(messages: Iterable[raft.Message], version: int = VERSION) -> pb.Batch:
+    """For a peer with which `version` is spoken; without the messages that it does not know."""
+    known = (each for each in messages if _SINCE.get(type(each), 1) <= version)
+    return pb.Batch(version=version, messages=map(encode, known))
 
 
-def decode_batch(batch: pb.Batch) -> list[raft.Message]:
-    if batch.version != VERSION:
+def decode_batch(batch: pb.Batch) -> tuple[list[raft.Message], list[UnknownMessage]]:
+    """The messages, and why others were passed over. Raises UnknownMessage for a newer version."""
+    if not 1 <= batch.version <= VERSION:
         raise UnknownMessage(
             f"messages of version {batch.version}, this program knows {VERSION}; upgrade one side"
         )
-    return [decode(message) for message in batch.messages]
+    messages: list[raft.Message] = []
+    unknown: list[UnknownMessage] = []
+    for message in batch.messages:
+        try:
+            messages.append(decode(message))
+        except UnknownMessage as error:
+            unknown.append(error)
+    return messages, unknown
 
 
 def encode(message: raft.Message) -> pb.Message:
-    try:
-        field, body = _ENCODERS[type(message)]
-    except KeyError:
-        raise UnknownMessage(f"{type(message).__name__} cannot be sent") from None
+    field, body = _ENCODERS[type(message)]
     return pb.Message(
         sender=message.sender, to=message.to, term=message.term, **{field: body(message)}
     )
@@ -46,7 +59,7 @@ def decode(message: pb.Message) -> raft.Message:
         raise UnknownMessage("a message of a kind that this program does not know")
     try:
         return decoder((message.sender, message.to, message.term), getattr(message, field or ""))
-    except encoding.UnknownFormat as error:
+    except (encoding.UnknownFormat, configuration_entry.UnknownConfiguration) as error:
         raise UnknownMessage(str(error)) from error
 
 
@@ -60,6 +73,14 @@ def _append_request(message: raft.AppendRequest) -> pb.AppendRequest:
     )
 
 
+def _refusal(reason: int) -> raft.Refusal:
+    """One of a newer program is taken for the one that is worth another try."""
+    known = reason in raft.Refusal.__members__.values()
+    return raft.Refusal(reason) if known else raft.Refusal.NOT_NOW
+
+
+_SINCE: Mapping[type[raft.Message], int] = {raft.ProposeConfiguration: CHANGES_MEMBERS}
+"""The version that brought each message, unless it was there from the beginning."""
 _ENCODERS: Mapping[type[raft.Message], tuple[str, Callable[[Any], Any]]] = {
     raft.VoteRequest: (
         "vote_request",
@@ -93,7 +114,18 @@ _ENCODERS: Mapping[type[raft.Message], tuple[str, Callable[[Any], Any]]] = {
         "propose_request",
         lambda m: pb.ProposeRequest(request=m.request, commands=m.commands),
     ),
-    raft.ProposeRefused: ("propose_refused", lambda m: pb.ProposeRefused(request=m.request)),
+    raft.ProposeConfiguration: (
+        "propose_configuration",
+        lambda m: pb.ProposeConfiguration(
+            request=m.request,
+            base=configuration_entry.encode(m.base),
+            proposed=configuration_entry.encode(m.proposed),
+        ),
+    ),
+    raft.ProposeRefused: (
+        "propose_refused",
+        lambda m: pb.ProposeRefused(request=m.request, reason=m.reason),
+    ),
     raft.ReadIndexRequest: ("read_index_request", lambda m: pb.ReadIndexRequest(request=m.request)),
     raft.ReadIndexResponse: (
         "read_index_response",
@@ -122,7 +154,13 @@ _DECODERS: Mapping[str, Callable[[_Head, Any], raft.Message]] = {
     "timeout_now": lambda h, b: raft.TimeoutNow(*h),
     "transfer_request": lambda h, b: raft.TransferRequest(*h, b.target),
     "propose_request": lambda h, b: raft.ProposeRequest(*h, b.request, tuple(b.commands)),
-    "propose_refused": lambda h, b: raft.ProposeRefused(*h, b.request),
+    "propose_configuration": lambda h, b: raft.ProposeConfiguration(
+        *h,
+        b.request,
+        configuration_entry.decode(b.base),
+        configuration_entry.decode(b.proposed),
+    ),
+    "propose_refused": lambda h, b: raft.ProposeRefused(*h, b.request, _refusal(b.reason)),
     "read_index_request": lambda h, b: raft.ReadIndexRequest(*h, b.request),
     "read_index_response": lambda h, b: raft.ReadIndexResponse(*h, b.request, b.index),
 }

@@ -24,8 +24,9 @@ from podling.controlplane.apiserver.rest.http_server import HttpServerConfig, Tl
 from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
 from podling.controlplane.store.metrics import StoreMetrics
@@ -76,7 +77,9 @@ def _store(
         member_id=entry.member_id,
         cluster_id=cluster.cluster_id,
         members={
-            replica.member_id: Member(replica.name, f"{replica.address}:{replica.peer_port}")
+            replica.member_id: Member(
+                replica.name, (f"https://{replica.address}:{replica.peer_port}",)
+            )
             for replica in cluster.replicas
         },
         data_dir=layout.data(entry.name),

@@ -11,6 +11,7 @@ happens at a member happens on its loop.
 """
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import TypeVarTuple
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.replica import wire
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.transport import Receiver, SnapshotRefused
 from podling.simulate.snapshot_stream import SnapshotStream
 
@@ -88,18 +91,52 @@ class MemoryNetwork:
         for sender, receiver in sorted(cut):
             if self.is_open(sender, receiver) and sender in self._members:
                 _at(self._members[sender], self._members[sender].reached, receiver)
+        self.tell_removed()
 
     def is_open(self, sender: int, receiver: int) -> bool:
         return receiver in self._members and (sender, receiver) not in self._cut
+
+    def admits(self, sender: int, receiver: int) -> bool:
+        """Whether the way is open, and both ends hold each other for members."""
+        if not self.is_open(sender, receiver) or sender not in self._members:
+            return False
+        return self._members[sender].reaches(receiver) and self._members[receiver].admits(
+            self._members[sender]
+        )
 
     def peers_of(self, member_id: int) -> frozenset[int]:
         """Those to and from which the ways are open."""
         return frozenset(
             other
             for other in self._members
-            if other != member_id and self.is_open(member_id, other)
-            if self.is_open(other, member_id)
+            if other != member_id and self.admits(member_id, other)
+            if self.admits(other, member_id)
         )
+
+    def changed(self, before: Mapping[int, frozenset[int]]) -> None:
+        """The members that somebody knows are others now; `before`: who was connected to whom."""
+        for member, peers in before.items():
+            transport = self._members[member]
+            for peer in sorted(peers - self.peers_of(member)):
+                _at(transport, transport.lost, peer)
+            for peer in sorted(self.peers_of(member) - peers):
+                _at(transport, transport.reached, peer)
+        self.tell_removed()
+
+    def all_peers(self) -> Mapping[int, frozenset[int]]:
+        return {member: self.peers_of(member) for member in self._members}
+
+    def tell_removed(self) -> None:
+        """Whoever would call a member that knows it to be removed is told so."""
+        for sender, receiver in itertools.permutations(list(self._members.values()), 2):
+            if not self.is_open(sender.member_id, receiver.member_id):
+                continue
+            if sender.reaches(receiver.member_id) and receiver.has_removed(sender.member_id):
+                _at(sender, sender.told_removed, receiver.member_id)
+
+    def version(self, member_id: int) -> int:
+        """Of the list of members that a member knows; 0 if it is not there."""
+        return self._members[member_id].version if member_id in self._members else 0
 
     def command_version(self, member_id: int) -> int:
         """What a member that has joined tells its peers."""
@@ -111,6 +148,7 @@ class MemoryNetwork:
         for other in sorted(self.peers_of(me)):
             _at(transport, transport.reached, other)
             _at(self._members[other], self._members[other].reached, me)
+        self.tell_removed()
 
     def leave(self, transport: "MemoryTransport", *, unnoticed: bool = False) -> None:
         """The member is gone; `unnoticed` if nothing is left that could tell its peers."""
@@ -126,7 +164,7 @@ class MemoryNetwork:
     def deliver(self, messages: Sequence[Message]) -> None:
         """Send messages that have the same sender and receiver."""
         way = (messages[0].sender, messages[0].to)
-        if not self.is_open(*way) or self._befalls(self.trouble.lost):
+        if not self.admits(*way) or self._befalls(self.trouble.lost):
             return
         self._send(way, messages)
         if self._befalls(self.trouble.doubled):
@@ -135,7 +173,7 @@ class MemoryNetwork:
     async def offer(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
         """Stream a snapshot; raises SnapshotRefused, also when there is no way."""
         way = (message.sender, message.to)
-        if not self.is_open(*way):
+        if not self.admits(*way):
             raise SnapshotRefused("there is no way to the member")
         receiver = self._members[message.to]
         stream = SnapshotStream(message, receiver.loop)
@@ -161,7 +199,7 @@ class MemoryNetwork:
 
     def _arrive(self, receiver: "MemoryTransport", messages: Sequence[Message]) -> None:
         sender, to = messages[0].sender, messages[0].to
-        if self.is_open(sender, to) and self._members[to] is receiver:
+        if self.admits(sender, to) and self._members[to] is receiver:
             receiver.arrived(messages)
 
     def _draw(self, way: Way) -> float:
@@ -190,6 +228,40 @@ class MemoryTransport:
         """When the last message of each sender arrives; no later one may come before."""
         self._receiver: Receiver | None = None
         self._tasks = TaskSet(f"memory-transport-{member_id:x}")
+        self._known: Mapping[int, Member] | None = None
+        """None, before it is told: everybody."""
+        self._removed: frozenset[int] = frozenset()
+        self._version = 0
+
+    def set_members(
+        self, members: Mapping[int, Member], removed: frozenset[int], version: int
+    ) -> None:
+        if (members, removed, version) == (self._known, self._removed, self._version):
+            return
+        before = self._network.all_peers()
+        self._known, self._removed, self._version = members, removed, version
+        self._network.changed(before)
+
+    def reaches(self, peer: int) -> bool:
+        """Whether this member would call `peer`."""
+        return self._knows(peer) or self._network.version(peer) > self._version
+
+    def admits(self, caller: "MemoryTransport") -> bool:
+        """Whether this member listens to `caller`, who may know more than it does."""
+        peer = caller.member_id
+        newer = caller.version > self._version and peer not in self._removed
+        return newer or self._knows(peer)
+
+    def _knows(self, peer: int) -> bool:
+        return self._known is None or peer in self._known
+
+    def has_removed(self, peer: int) -> bool:
+        return peer in self._removed
+
+    @property
+    def version(self) -> int:
+        """Of the list of members that this one knows."""
+        return self._version
 
     async def start(self, receiver: Receiver) -> None:
         self.loop = asyncio.get_running_loop()
@@ -219,6 +291,9 @@ class MemoryTransport:
     def command_versions(self) -> Mapping[int, int]:
         return {peer: self._network.command_version(peer) for peer in self.connected_peers()}
 
+    def wire_versions(self) -> Mapping[int, int]:
+        return dict.fromkeys(self.connected_peers(), wire.VERSION)
+
     async def _offer(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
         try:
             await self._network.offer(message, chunks)
@@ -243,6 +318,11 @@ class MemoryTransport:
         """The way to `peer` is open."""
         if self._receiver is not None and peer in self.connected_peers():
             self._receiver.connected(peer)
+
+    def told_removed(self, peer: int) -> None:
+        """`peer` knows that this member was removed."""
+        if self._receiver is not None:
+            self._receiver.removed(peer)
 
     def lost(self, peer: int) -> None:
         """The way to `peer` is gone."""

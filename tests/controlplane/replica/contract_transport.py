@@ -13,6 +13,7 @@ from podling.controlplane.raft.messages import (
     SnapshotMeta,
 )
 from podling.controlplane.raft.quorum import Configuration
+from podling.controlplane.replica.membership import Membership
 from podling.controlplane.replica.transport import SnapshotRefused, Transport
 from tests.waiting import until
 
@@ -28,6 +29,8 @@ class Recorder:
     snapshots: list[tuple[InstallSnapshot, bytes]] = field(default_factory=list)
     refuse: str = ""
     command_version: int = 1
+    removed_by: list[int] = field(default_factory=list)
+    membership: Membership = field(default_factory=Membership)
 
     def received(self, messages: Sequence[Message]) -> None:
         self.messages += messages
@@ -37,6 +40,9 @@ class Recorder:
 
     def unreachable(self, peer: int) -> None:
         self.lost.append(peer)
+
+    def removed(self, peer: int) -> None:
+        self.removed_by.append(peer)
 
     async def snapshot_offered(
         self, message: InstallSnapshot, chunks: AsyncIterator[bytes]

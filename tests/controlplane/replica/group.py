@@ -1,12 +1,13 @@
 """Three replicas in one process, over a network in memory or over gRPC with mutual TLS."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.membership import Member, Membership
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.transport import Transport
 from podling.controlplane.wal.disk import Disk, OsDisk
@@ -26,19 +27,24 @@ class Group:
     make_transport: MakeTransport
     members: dict[int, Member]
     settings: dict[str, float] = field(default_factory=dict)
+    joining: dict[int, Mapping[int, Member]] = field(default_factory=dict)
+    """Of members that join: whom they are told of."""
     disks: dict[int, Disk] = field(default_factory=dict)
     replicas: dict[int, Replica] = field(default_factory=dict)
     ledgers: dict[int, Ledger] = field(default_factory=dict)
     failures: list[tuple[str, BaseException]] = field(default_factory=list)
+    url: Callable[[int], str] = "http://{}".format
+    """Where a member that joins is reached."""
     dice: random.Random = field(default_factory=lambda: random.Random(1))
 
     def config(self, number: int) -> ReplicaConfig:
         config = ReplicaConfig(
-            name=self.members[number].name,
+            name=f"replica-{number}",
             member_id=number,
             cluster_id=0xC1,
-            members=self.members,
-            data_dir=self.folder / self.members[number].name,
+            members=self.joining.get(number, self.members),
+            data_dir=self.folder / f"replica-{number}",
+            join=number in self.joining,
             heartbeat_interval=0.02,
             election_timeout=0.2,
         )
@@ -58,6 +64,16 @@ class Group:
             )
             await replica.start()
             self.replicas[number] = replica
+
+    async def join(self, number: int, *, learner: bool = False, by: int = 0) -> Membership:
+        """Add a member, asking member `by` (the leader if 0) to, and start it."""
+        name = f"replica-{number}"
+        member = Member(name, (self.url(number),), learner=learner)
+        asked = self.replicas[by] if by else await self.leader()
+        membership = await asked.add_member(number, member)
+        self.joining[number] = membership.members
+        await self.start(number)
+        return membership
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.replicas):
@@ -106,7 +122,9 @@ async def memory_group(
 ) -> AsyncIterator[tuple[Group, MemoryNetwork]]:
     """A group on a network in memory, started; stopped at the end."""
     network = MemoryNetwork(random.Random(1))
-    members = {number: Member(f"replica-{number}", "") for number in range(1, size + 1)}
+    members = {
+        number: Member(f"replica-{number}", (f"http://{number}",)) for number in range(1, size + 1)
+    }
     group = Group(
         folder, lambda config: network.transport(config.member_id), members, dict(settings)
     )

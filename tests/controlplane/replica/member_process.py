@@ -9,8 +9,9 @@ import random
 import sys
 from pathlib import Path
 
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.disk import OsDisk
@@ -19,7 +20,7 @@ from tests.controlplane.replica.ledger import Ledger
 
 async def main() -> None:
     certificates, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    members = {n: Member(f"replica-{n}", each) for n, each in enumerate(sys.argv[3:], start=1)}
+    members = {n: Member(f"replica-{n}", (each,)) for n, each in enumerate(sys.argv[3:], start=1)}
     tls = PeerTls.from_files(
         certificates / "ca.crt", certificates / "replica-1.crt", certificates / "replica-1.key"
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podling.aiokit.clock import system_wall_clock
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.launcher.certificates import Authority, Subject
 from tests.ports import free_ports
@@ -33,7 +34,7 @@ class Peers:
             return PeerTls.from_files(folder / "ca.crt", *files)
 
         members = {
-            number: Member(f"replica-{number}", f"127.0.0.1:{port}")
+            number: Member(f"replica-{number}", (f"https://127.0.0.1:{port}",))
             for number, port in enumerate(free_ports(size), start=1)
         }
         return cls(members, issue)

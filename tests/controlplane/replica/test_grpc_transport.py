@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from podling.controlplane.replica.grpc_transport import GrpcTransport
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.transport import TransportError
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
 from tests.controlplane.replica.peers import Peers
@@ -99,9 +100,7 @@ async def test_a_caller_that_looks_for_another_member_is_refused(
     peers: Peers, two: GrpcTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     members = peers.members
-    confused = Peers(
-        {1: members[1], 3: members[2].__class__("replica-2", members[2].address)}, peers.issue
-    )
+    confused = Peers({1: members[1], 3: Member("replica-2", members[2].peer_urls)}, peers.issue)
     impostor = confused.make(1, peers.issue("replica-1"))
     await refusal(impostor, two, caplog, "it looks for member 3, and this is 2")
 
@@ -116,7 +115,7 @@ async def test_a_server_of_another_name_is_not_talked_to(
 
 async def test_an_address_in_use_is_named(peers: Peers, one: GrpcTransport) -> None:
     with socket.socket() as taken:
-        host, port = peers.members[1].address.split(":")
+        host, port = peers.members[1].addresses[0].split(":")
         taken.bind((host, int(port)))
         taken.listen()
         with pytest.raises(TransportError, match=f"cannot listen for its peers on {host}:{port}"):

@@ -20,7 +20,7 @@ async def test_nothing_acknowledged_is_lost_when_the_leader_is_killed(tmp_path: 
     command = [
         sys.executable, "-m", "tests.controlplane.replica.member_process",
         str(certificates), str(tmp_path / "replica-1"),
-        *(member.address for member in peers.members.values()),
+        *(member.peer_urls[0] for member in peers.members.values()),
     ]  # fmt: skip
     leader = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE

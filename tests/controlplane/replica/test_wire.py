@@ -13,6 +13,7 @@ from podling.controlplane.replica.wire import UnknownMessage
 
 U64 = st.integers(0, 2**64 - 1)
 MEMBERS = st.frozensets(U64, max_size=3)
+CONFIGURATIONS = st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS, st.binary(max_size=20))
 STRATEGIES = {
     "int": U64,
     "bool": st.booleans(),
@@ -20,11 +21,10 @@ STRATEGIES = {
         st.builds(raft.Entry, U64, U64, st.sampled_from(raft.EntryKind), st.binary(max_size=20)),
         max_size=3,
     ).map(tuple),
-    "Refusal": st.just(raft.Refusal.NOT_NOW),
+    "Refusal": st.sampled_from(raft.Refusal),
+    "Configuration": CONFIGURATIONS,
     "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=3).map(tuple),
-    "SnapshotMeta": st.builds(
-        raft.SnapshotMeta, U64, U64, st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS)
-    ),
+    "SnapshotMeta": st.builds(raft.SnapshotMeta, U64, U64, CONFIGURATIONS),
 }
 
 
@@ -40,7 +40,7 @@ def messages_of(kind: type[raft.Message]) -> st.SearchStrategy[raft.Message]:
 
 
 KINDS = sorted(
-    {kind for table in HANDLERS.values() for kind in table} - {raft.ProposeConfiguration},
+    {kind for table in HANDLERS.values() for kind in table},
     key=lambda kind: kind.__name__,
 )
 
@@ -51,12 +51,39 @@ def test_every_kind_of_message_comes_back(kind: type[raft.Message], data: st.Dat
     sent = data.draw(st.lists(messages_of(kind), max_size=3))
     batch = pb.Batch.FromString(wire.encode_batch(sent).SerializeToString())
 
-    assert wire.decode_batch(batch) == sent
+    assert wire.decode_batch(batch) == (sent, [])
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(UnknownMessage, match="version 2, this program knows 1"):
-        wire.decode_batch(pb.Batch(version=2))
+    with pytest.raises(UnknownMessage, match="version 3, this program knows 2"):
+        wire.decode_batch(pb.Batch(version=3))
+
+
+def test_what_a_peer_does_not_know_is_not_sent() -> None:
+    heartbeat = raft.Heartbeat(1, 2, 3, commit=4)
+    change = raft.ProposeConfiguration(1, 2, 3, 4, Configuration(), Configuration())
+    batch = wire.encode_batch([change, heartbeat], version=1)
+
+    assert batch.version == 1
+    assert wire.decode_batch(batch) == ([heartbeat], [])
+
+
+def test_a_message_of_an_unknown_kind_is_passed_over_and_named() -> None:
+    heartbeat = raft.Heartbeat(1, 2, 3, commit=4)
+    batch = wire.encode_batch([heartbeat])
+    batch.messages.insert(0, pb.Message(sender=1, to=2, term=3))
+    messages, unknown = wire.decode_batch(batch)
+
+    assert messages == [heartbeat]
+    assert [str(each) for each in unknown] == [
+        "a message of a kind that this program does not know"
+    ]
+
+
+def test_a_reason_of_a_newer_program_is_taken_for_one_that_passes() -> None:
+    refused = pb.Message(sender=1, propose_refused=pb.ProposeRefused(request=5, reason=99))
+
+    assert wire.decode(refused) == raft.ProposeRefused(1, 0, 0, 5, raft.Refusal.NOT_NOW)
 
 
 def test_an_unknown_kind_is_named() -> None:

@@ -1,0 +1,97 @@
+"""What the transport reports, and what a replica does about it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import MemberRemoved
+from podling.controlplane.replica.leadership import Leadership
+from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.running import Running, Surroundings
+from podling.controlplane.replica.transport import SnapshotRefused
+
+
+class PeerEvents:
+    """Implements `transport.Receiver`."""
+
+    def __init__(
+        self,
+        config: ReplicaConfig,
+        running: Running,
+        around: Surroundings,
+        leadership: Leadership,
+    ) -> None:
+        self._config = config
+        self._running = running
+        self._transport = around.transport
+        self.command_version = around.state_machine.command_version
+        self._dice = around.dice
+        self._leadership = leadership
+        self._campaign: asyncio.TimerHandle | None = None
+
+    @property
+    def membership(self) -> Membership:
+        # Whoever joins may be the one whose vote is needed to commit that it does.
+        return self._running.roster.newest(self._running.node.configuration)
+
+    def received(self, messages: Sequence[Message]) -> None:
+        self._running.driver.received(messages)
+
+    def connected(self, peer: int) -> None:
+        voters = self._running.node.configuration.voters
+        reachable = voters & (self._transport.connected_peers() | {self._config.member_id})
+        if self._leadership.had_leader or 2 * len(reachable) <= len(voters):
+            return
+        if self._config.member_id in voters:
+            # In turn, so that members which start together do not split the vote.
+            rank = sorted(voters).index(self._config.member_id)
+            self._campaign_in(rank * self._config.heartbeat_interval / 2)
+
+    def started(self) -> None:
+        """A single member need not wait for anybody."""
+        if self._running.node.configuration.voters == {self._config.member_id}:
+            self.campaign_first()
+
+    def campaign_first(self) -> None:
+        """A cluster that starts need not wait for a leader it cannot have."""
+        if self._leadership.had_leader or self._running.driver.stopped:
+            return
+        self._running.node.campaign_now()
+        self._running.driver.wake()
+        # Should the vote have been split after all: again, by dice.
+        self._campaign_in(self._dice.uniform(1, 3) * self._config.heartbeat_interval)
+
+    def _campaign_in(self, delay: float) -> None:
+        if self._campaign is not None:
+            self._campaign.cancel()
+        self._campaign = asyncio.get_running_loop().call_later(delay, self.campaign_first)
+
+    def unreachable(self, peer: int) -> None:
+        self._running.node.unreachable(peer)
+        self._running.driver.wake()
+
+    def removed(self, peer: int) -> None:
+        if self._running.roster.removed:
+            # It has seen so itself, and is about to end.
+            return
+        self._running.driver.fail(
+            MemberRemoved(
+                f"this member was removed from the cluster, says {self._running.name_of(peer)}: it "
+                "cannot come back; to run one here again, add a new member and give it an empty "
+                "data directory"
+            )
+        )
+
+    def snapshot_sent(self, peer: int, ok: bool) -> None:
+        self._running.node.snapshot_sent(peer, ok)
+        self._running.driver.wake()
+
+    async def snapshot_offered(
+        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
+    ) -> None:
+        if message.term < self._running.node.term:
+            raise SnapshotRefused("it comes from a leader of an earlier term")
+        if message.snapshot.index > self._running.node.raft.log.committed:
+            await self._running.snapshots.receive(message.snapshot, chunks)
+        self._running.driver.received([message])

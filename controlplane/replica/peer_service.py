@@ -1,0 +1,184 @@
+"""The called side of the peer protocol: checks who calls, then hands on what comes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Protocol
+
+import grpc
+import grpc.aio
+
+from podling.aiokit.tasks import TaskSet
+from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raftpb import peer_pb2 as pb
+from podling.controlplane.raftpb import peer_pb2_grpc
+from podling.controlplane.replica import membership, wire
+from podling.controlplane.replica.peer_security import (
+    REFUSED_KEY,
+    REMOVED,
+    Caller,
+    CallerRemoved,
+    CallRefused,
+    Gate,
+)
+from podling.controlplane.replica.transport import Receiver, SnapshotRefused
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Incoming:
+    """A stream that a peer has opened."""
+
+    caller: Caller
+    end: "asyncio.Future[CallRefused | None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """Set when it is to end, to the reason if the peer is no member any more."""
+
+    def end_with(self, reason: CallRefused | None) -> None:
+        if not self.end.done():
+            self.end.set_result(reason)
+
+
+class Called(Protocol):
+    """What the service belongs to."""
+
+    @property
+    def gate(self) -> Gate: ...
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """None: this member is stopping."""
+
+    def stream_began(self, stream: Incoming) -> None: ...
+
+    def stream_ended(self, stream: Incoming) -> None: ...
+
+
+class PeerService(peer_pb2_grpc.PeerServicer):
+    """Serves the calls of peers."""
+
+    def __init__(self, owner: Called) -> None:
+        self._owner = owner
+
+    async def Messages(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterator[pb.Batch],
+        context: "grpc.aio.ServicerContext[pb.Batch, pb.Empty]",
+    ) -> None:
+        stream = Incoming(await self._admit(context))
+        peer = stream.caller.member_id
+        await context.send_initial_metadata(self._owner.gate.answer_metadata())
+        self._owner.stream_began(stream)
+        try:
+            await self._read_until_end(request_iterator, stream)
+        except wire.UnknownMessage as error:
+            log.error("messages of member %x are refused: %s", peer, error)
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
+        except CallRefused as error:
+            await _refuse(context, error)
+        finally:
+            self._owner.stream_ended(stream)
+
+    async def Snapshot(
+        self, request_iterator: AsyncIterator[pb.SnapshotPiece], context: Any
+    ) -> pb.Empty:
+        peer = (await self._admit(context)).member_id
+        try:
+            first = await anext(request_iterator)
+            message = _install_snapshot(first.message, peer)
+            await self._taking().snapshot_offered(message, _data(request_iterator))
+        except (SnapshotRefused, wire.UnknownMessage, StopAsyncIteration) as error:
+            log.warning("snapshot of member %x is refused: %s", peer, error)
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return pb.Empty()
+
+    async def SnapshotOffset(self, request: pb.SnapshotOffer, context: Any) -> pb.SnapshotKept:
+        await self._admit(context)
+        return pb.SnapshotKept(offset=0)
+
+    async def Members(self, request: pb.MembersRequest, context: Any) -> pb.MembersResponse:
+        gate = self._owner.gate
+        try:
+            gate.check_stranger(context.auth_context())
+            members = self._taking().membership
+        except SnapshotRefused as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        except CallRefused as error:
+            log.warning("call from %s refused: %s", context.peer(), error)
+            await _refuse(context, error)
+        return pb.MembersResponse(
+            cluster_id=gate.cluster_id,
+            member_id=gate.member_id,
+            membership=membership.encode(members),
+        )
+
+    async def _admit(self, context: Any) -> Caller:
+        try:
+            auth: Mapping[str, Iterable[bytes]] = context.auth_context()
+            return self._owner.gate.admit(context.invocation_metadata(), auth)
+        except CallRefused as error:
+            log.warning("call from %s refused: %s", context.peer(), error)
+            await _refuse(context, error)
+
+    async def _read_until_end(self, batches: AsyncIterator[pb.Batch], stream: Incoming) -> None:
+        """Hand on what comes, until the stream ends or is to end.
+
+        Raises UnknownMessage, and CallRefused if the peer is no member any more.
+        """
+        async with TaskSet(f"from-{stream.caller.member_id:x}") as tasks:
+            reader = tasks.spawn(self._read(batches, stream.caller.member_id), name="read")
+            either: set[asyncio.Future[Any]] = {reader, stream.end}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            reason = reader.result() if reader.done() else stream.end.result()
+        if reason is not None:
+            raise reason
+
+    async def _read(
+        self, batches: AsyncIterator[pb.Batch], peer: int
+    ) -> wire.UnknownMessage | None:
+        said: set[str] = set()
+        try:
+            async for batch in batches:
+                messages, unknown = wire.decode_batch(batch)
+                for each in {str(each) for each in unknown} - said:
+                    said.add(each)
+                    log.error("a message of member %x is passed over: %s", peer, each)
+                self._received(messages)
+        except wire.UnknownMessage as error:
+            return error
+        return None
+
+    def _received(self, messages: Sequence[Message]) -> None:
+        receiver = self._owner.receiver
+        if receiver is not None and messages:
+            receiver.received(messages)
+
+    def _taking(self) -> Receiver:
+        """Raises SnapshotRefused while stopping."""
+        receiver = self._owner.receiver
+        if receiver is None:
+            raise SnapshotRefused("this member is stopping")
+        return receiver
+
+
+async def _refuse(context: Any, error: CallRefused) -> NoReturn:
+    if isinstance(error, CallerRemoved):
+        code, trailing = grpc.StatusCode.FAILED_PRECONDITION, ((REFUSED_KEY, REMOVED),)
+        await context.abort(code, str(error), trailing)
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+    raise AssertionError("abort does not return") from error
+
+
+def _install_snapshot(encoded: pb.Message, peer: int) -> InstallSnapshot:
+    message = wire.decode(encoded)
+    if not isinstance(message, InstallSnapshot) or message.sender != peer:
+        raise wire.UnknownMessage("a snapshot must be named first")
+    return message
+
+
+async def _data(pieces: AsyncIterator[pb.SnapshotPiece]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece.data
