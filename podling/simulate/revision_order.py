@@ -55,15 +55,34 @@ def check_revisions(
     `events` is what watches were told, in any order. `timeline` is the store before the history
     began; afterwards it is the store at the end.
     """
-    judged = [
-        each
-        for each in history
-        if each.outcome is not Outcome.FAILED and isinstance(each.request, _JUDGED)
-    ]
-    floors, problem = _check_real_time(judged)
-    if problem is not None:
-        return problem
-    return _Replay(judged, events, timeline or Timeline(), floors).run()
+    return RevisionOrder(timeline).judge(history, events)
+
+
+class RevisionOrder:
+    """Judges a long history part by part.
+
+    All that is known to have returned in one part did so before the next part began; what is of
+    unknown outcome may still happen in any later part.
+    """
+
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        self.timeline = Timeline() if timeline is None else timeline
+        self._pending = list[Operation]()
+
+    def judge(self, history: Sequence[Operation], events: Iterable[Event] = ()) -> Verdict:
+        """Of the next part. After a refusal there is no next one."""
+        judged = self._pending + [
+            each
+            for each in history
+            if each.outcome is not Outcome.FAILED and isinstance(each.request, _JUDGED)
+        ]
+        floors, problem = _check_real_time(judged)
+        if problem is not None:
+            return problem
+        replay = _Replay(judged, events, self.timeline, floors)
+        verdict = replay.run()
+        self._pending = replay.still_unknown()
+        return verdict
 
 
 def _made_its_revision(response: Any) -> bool:
@@ -132,6 +151,9 @@ class _Unknown:
         for put in _puts(operation.request):
             value = None if put.ignore_value else put.value
             self._by_put.setdefault((put.key, value), []).append((floor, operation))
+
+    def left(self) -> list[Operation]:
+        return [each for _, each in self._all if id(each) not in self.placed]
 
     def candidates(self, revision: int, saw: Iterable[KeyValue]) -> Iterator[Operation]:
         """Those that may have made `revision`, of which the records `saw` are known."""
@@ -206,6 +228,10 @@ class _Replay:
             else:
                 stack.append(self._options(revision + 1))
         return self._verdict
+
+    def still_unknown(self) -> list[Operation]:
+        """What has not happened in the order found."""
+        return self._unknown.left()
 
     def _check_beginning(self) -> Verdict | None:
         """Nothing but a read that may be stale is older than the timeline."""

@@ -1,0 +1,162 @@
+"""Members under load, and the judgement at the end.
+
+async with Rig(members, seed) as rig:
+    await rig.ready()
+    members[0].kill()
+    members[0].start()
+# Here everything has been checked.
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+
+import grpc.aio
+
+from podling.controlplane.store.requests import RangeRequest
+from podling.simulate.revision_order import RevisionOrder
+from tests.faults.checks import check_leases, check_watch
+from tests.faults.etcd_client import EtcdClient, reason
+from tests.faults.members import Member, Members
+from tests.faults.workload import EVERYTHING, LEASE_TTL, Workload
+
+READY_SECONDS = 20
+PROBE = RangeRequest(b"k/probe")
+
+
+class Rig:
+    """Load while the block runs; when it ends, everything is set right, awaited and judged."""
+
+    def __init__(self, members: Members, seed: int, *, writers: int = 4) -> None:
+        """Members that are not running at the end are started, unless in `lost`."""
+        self.members = members
+        self.seed = seed
+        self.lost = set[str]()
+        """Members that are not expected to come back."""
+        self.order = RevisionOrder()
+        self._writers = writers
+        self._stack = contextlib.AsyncExitStack()
+        self._clients: dict[str, EtcdClient] = {}
+        self._workload: Workload | None = None
+        self.operations = 0
+        """Judged so far."""
+
+    @property
+    def workload(self) -> Workload:
+        assert self._workload is not None
+        return self._workload
+
+    def client(self, member: Member) -> EtcdClient:
+        return self._clients[member.name]
+
+    async def __aenter__(self) -> "Rig":
+        for member in self.members:
+            client = EtcdClient(member.place.client)
+            self._clients[member.name] = await self._stack.enter_async_context(client)
+        self._workload = Workload(list(self._clients.values()), self.seed, writers=self._writers)
+        try:
+            await self.ready()
+            self._workload.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                await self.judge()
+        except (AssertionError, TimeoutError) as failure:
+            raise AssertionError(f"seed {self.seed}: {failure}\n{self.members.said()}") from error
+        finally:
+            await self.workload.close()
+            await self._stack.aclose()
+
+    async def ready(self, *members: Member) -> None:
+        """Wait until these members, or all, answer linearizable reads."""
+        for member in members or [each for each in self.members if each.name not in self.lost]:
+            await self._answer(member)
+
+    async def leader(self) -> Member:
+        """Who leads, as the leader itself says."""
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                for member in self.members:
+                    with contextlib.suppress(grpc.aio.AioRpcError):
+                        status = await self.client(member).status()
+                        if status.leader == status.header.member_id:
+                            return member
+                await asyncio.sleep(0.05)
+
+    async def progress(self, operations: int = 50) -> None:
+        """Wait until the load goes on."""
+        await self.workload.make_progress(operations, READY_SECONDS)
+
+    async def _answer(self, member: Member) -> None:
+        last: BaseException | None = None
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while True:
+                    try:
+                        await self.client(member).do(PROBE)
+                    except grpc.aio.AioRpcError as error:
+                        last = error
+                    else:
+                        return
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            what = reason(last) if last is not None else "no answer"
+            raise AssertionError(f"{member.name} does not serve reads: {what}") from None
+
+    async def judge(self) -> None:
+        """Let everything come to rest, and check what was seen since the last time."""
+        for member in self.members:
+            if member.paused:
+                member.resume()
+            if not member.running and member.name not in self.lost:
+                member.start()
+        await self.ready()
+        await self.workload.stop()
+        there = [each for each in self.members if each.name not in self.lost]
+        workload = self.workload
+        await self._await_expiry(there[0])
+        final = workload.recorder.invoke("last", EVERYTHING)
+        answer = await self.client(there[-1]).do(EVERYTHING)
+        workload.recorder.returned(final, answer)
+        await self._await_watches(answer.revision)
+        history = workload.recorder.history()
+        events = [event for watched in workload.watched for event in watched.events]
+        first = self.order.timeline.revision + 1
+        verdict = self.order.judge(history, events)
+        assert verdict, str(verdict)
+        for watched in workload.watched:
+            check_watch(watched, self.order.timeline, first)
+        check_leases(workload.leases, workload.watched)
+        await self._compare_hashes(there, answer.revision)
+        self.operations += len(history)
+        workload.forget()
+
+    async def _await_expiry(self, member: Member) -> None:
+        """Leases that nobody renews are revoked, and their keys with them."""
+        async with asyncio.timeout(LEASE_TTL + READY_SECONDS):
+            while (await self.client(member).do(RangeRequest(b"l/", b"l0"))).total:
+                await asyncio.sleep(0.05)
+
+    async def _await_watches(self, revision: int) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            for watched in self.workload.watched:
+                while watched.next_revision <= revision:
+                    await asyncio.sleep(0.01)
+
+    async def _compare_hashes(self, members: list[Member], revision: int) -> None:
+        """At one revision all members have the same, history included."""
+        hashes = {}
+        for member in members:
+            answer = await self.client(member).hash_kv(revision)
+            hashes[member.name] = (answer.hash, answer.compact_revision)
+        assert len(set(hashes.values())) == 1, f"members differ at revision {revision}: {hashes}"
