@@ -106,7 +106,8 @@ def test_a_write_that_happened_twice_is_refused(seed: int) -> None:
     made.run(2)
     history = made.finish()
     assert not check_revisions(history, made.events)
-    assert not check(history, StoreModel(), explain=False)
+    # Without the watch, another write of unknown outcome can have made the second revision.
+    assert bool(check_revisions(history)) == bool(check(history, StoreModel(), explain=False))
 
 
 def test_writes_in_another_order_than_in_time_are_refused() -> None:
