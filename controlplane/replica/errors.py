@@ -6,6 +6,7 @@ ReplicaError
 ├── ProposalTooLarge   nothing was written; will never work
 ├── ProposalTimeout    outcome unknown: it may have been written, or be written later
 ├── ReplicaStopped     the replica is stopping; nothing was written
+├── CannotJoin         the cluster was not found, or this member is not in it
 ├── NotForLearners     a learner proposes nothing and confirms no reads; ask a voter
 └── MembershipRefused  a change of membership is not allowed; nothing was changed
     ├── MemberNotFound     there is no such member
@@ -46,6 +47,10 @@ class ProposalTimeout(ReplicaError):
 
 class ReplicaStopped(ReplicaError):
     """The replica is stopping, or has been ended by a fault; nothing was written."""
+
+
+class CannotJoin(ReplicaError):
+    """No member of the cluster answers, or none knows of this member; it was not started."""
 
 
 class NotForLearners(ReplicaError):

@@ -19,8 +19,8 @@ from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raftpb import peer_pb2_grpc
 from podling.controlplane.replica import wire
 from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_link import CHANNEL_OPTIONS, LinkEvents, PeerLink
-from podling.controlplane.replica.peer_security import CallRefused, Gate, PeerTls
+from podling.controlplane.replica.peer_link import LinkEvents, PeerLink
+from podling.controlplane.replica.peer_security import CHANNEL_OPTIONS, CallRefused, Gate, PeerTls
 from podling.controlplane.replica.peer_service import Incoming, PeerService
 from podling.controlplane.replica.transport import Receiver, TransportError
 

@@ -17,7 +17,12 @@ from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
 from podling.controlplane.replica import wire
 from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import REFUSED_KEY, REMOVED, Gate
+from podling.controlplane.replica.peer_security import (
+    REFUSED_KEY,
+    REMOVED,
+    Gate,
+    open_channel,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +39,6 @@ WORRYING_FAILURES = 7
 be starting, or be stopped together with this one."""
 MAX_COMPLAINTS = 5
 """About one peer until it is reached again."""
-CHANNEL_OPTIONS = (
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    ("grpc.max_send_message_length", 64 * 1024 * 1024),
-    # A peer whose machine is gone is noticed although it never says so.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_http_proxy", 0),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +107,11 @@ class PeerLink:
             try:
                 reason = await self._session()
             except grpc.aio.AioRpcError as error:
-                reason = _reason(error)
+                reason = reason_of(error)
                 if _says_removed(error):
                     self._events.removed(self._peer)
             except (wire.UnknownMessage, TimeoutError) as error:
-                reason = _reason(error)
+                reason = reason_of(error)
             self._broken(reason)
             self._addresses.rotate(-1)
             await self._pause()
@@ -137,18 +132,13 @@ class PeerLink:
                 "snapshot at %d not sent to %s: %s",
                 message.snapshot.index,
                 self._name,
-                _reason(error),
+                reason_of(error),
             )
             return False
         return True
 
     def _channel(self) -> grpc.aio.Channel:
-        tls = self._gate.tls
-        if tls is None:
-            return grpc.aio.insecure_channel(self._address, CHANNEL_OPTIONS)
-        name = ("grpc.ssl_target_name_override", self._member.name)
-        options = CHANNEL_OPTIONS if tls.by_host else (*CHANNEL_OPTIONS, name)
-        return grpc.aio.secure_channel(self._address, tls.channel_credentials(), options)
+        return open_channel(self._address, self._gate.tls, self._member.name)
 
     @property
     def _address(self) -> str:
@@ -261,7 +251,8 @@ def _says_removed(error: grpc.aio.AioRpcError) -> bool:
     return (REFUSED_KEY, REMOVED) in tuple(error.trailing_metadata() or ())
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """In a word, for people."""
     if isinstance(error, grpc.aio.AioRpcError):
         return f"{error.code().name}: {error.details()}"
     return str(error) or type(error).__name__

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+import grpc.aio
 
 from podling.controlplane.replica import wire
 from podling.controlplane.replica.membership import Member
@@ -33,6 +34,17 @@ URLS_KEY = "podling-urls"
 REFUSED_KEY = "podling-refused"
 REMOVED = "removed"
 """Value of `REFUSED_KEY` for a caller that was removed."""
+
+CHANNEL_OPTIONS = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # A peer whose machine is gone is noticed although it never says so.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),
+)
 
 Metadata = tuple[tuple[str, str], ...]
 #: What gRPC knows of a caller's certificate.
@@ -80,6 +92,18 @@ class PeerTls:
             self.ca, self.key, self.certificate
         )
         return credentials
+
+
+def open_channel(address: str, tls: PeerTls | None, name: str = "") -> grpc.aio.Channel:
+    """A channel to a peer; its certificate is checked against `name`, or the host it is called by.
+
+    Nothing connects before the first call.
+    """
+    if tls is None:
+        return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+    override = ("grpc.ssl_target_name_override", name)
+    options = CHANNEL_OPTIONS if tls.by_host else (*CHANNEL_OPTIONS, override)
+    return grpc.aio.secure_channel(address, tls.channel_credentials(), options)
 
 
 class Caller(NamedTuple):

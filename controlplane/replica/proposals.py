@@ -89,6 +89,11 @@ class Proposals:
         """Whether any stand in line."""
         return bool(self._line)
 
+    @property
+    def on_their_way(self) -> bool:
+        """Whether any are handed over and not applied yet."""
+        return bool(self._handed)
+
     def add(self, command: bytes, future: "asyncio.Future[object]", deadline: float) -> Proposal:
         """Put a command in line; raises ProposalTooLarge or TooManyProposals."""
         size = len(command)
