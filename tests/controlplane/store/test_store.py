@@ -155,19 +155,6 @@ async def test_physical_compaction_returns_when_memory_is_freed(member: Store) -
         await member.compact(rq.CompactionRequest(10_000))
 
 
-async def test_over_the_quota_only_deletes_and_compaction_are_taken(members: Members) -> None:
-    (server,) = await members.start(1, StoreConfig(quota_bytes=1000))
-    store = server.store
-    await put(store, b"a", b"x" * 1000)
-    with pytest.raises(errors.NoSpace):
-        await put(store, b"b")
-    with pytest.raises(errors.NoSpace):
-        await store.txn(rq.TxnRequest((), [rq.PutRequest(b"b")]))
-    await store.delete_range(rq.DeleteRangeRequest(b"a"))
-    await store.compact(rq.CompactionRequest(store.revision, physical=True))
-    await put(store, b"b")
-
-
 async def test_a_long_range_is_whole_and_of_one_revision(member: Store) -> None:
     keys = [b"%06d" % number for number in range(RANGE_SLICE * 2 + 10)]
     for start in range(0, len(keys), 128):

@@ -5,6 +5,7 @@ user  = name:text password_hash:bytes no_password:number roles:number (role:text
 role  = name:text permissions:number (type:number key:bytes range_end:bytes)*
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from podling.controlplane.store.auth_requests import Permission, PermissionType
@@ -30,7 +31,7 @@ def encode_user(user: User) -> bytes:
 def decode_user(data: bytes) -> User:
     reader = _Reader(data)
     name, password_hash, no_password, count = reader.take(str, bytes, bool, int)
-    return User(name, password_hash, no_password, tuple(reader.take(*[str] * count)))
+    return User(name, password_hash, no_password, tuple(reader.each(count)))
 
 
 def encode_role(role: Role) -> bytes:
@@ -49,6 +50,10 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+
+    def each(self, count: int) -> Iterator[str]:
+        """So many texts. One by one, since a damaged count may be any number."""
+        return (self.take(str)[0] for _ in range(count))
 
     def take(self, *kinds: type) -> list[Any]:
         """The next values, of these kinds."""

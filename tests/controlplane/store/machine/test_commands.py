@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podling.controlplane.store import auth_requests as auth
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.machine import commands
 
@@ -45,7 +46,28 @@ TXNS = st.recursive(
     ),
     max_leaves=4,
 )
-COMMANDS = st.one_of(
+NAMES = st.text(max_size=5)
+MEMBERS = st.integers(0, 2**64 - 1)
+PERMISSIONS = st.sampled_from(auth.PermissionType)
+SINCE_2 = st.one_of(
+    st.builds(
+        rq.AlarmRequest, st.sampled_from(rq.AlarmAction), MEMBERS, st.sampled_from(rq.AlarmType)
+    ),
+    st.builds(rq.HashCheckRequest, MEMBERS, NUMBERS, NUMBERS, NUMBERS),
+    st.builds(auth.AuthEnableRequest),
+    st.builds(auth.AuthDisableRequest),
+    st.builds(auth.AuthenticateRequest, NAMES, DATA),
+    st.builds(auth.UserAddRequest, NAMES, DATA, FLAG),
+    st.builds(auth.UserDeleteRequest, NAMES),
+    st.builds(auth.UserChangePasswordRequest, NAMES, DATA),
+    st.builds(auth.UserGrantRoleRequest, NAMES, NAMES),
+    st.builds(auth.UserRevokeRoleRequest, NAMES, NAMES),
+    st.builds(auth.RoleAddRequest, NAMES),
+    st.builds(auth.RoleDeleteRequest, NAMES),
+    st.builds(auth.RoleGrantPermissionRequest, NAMES, PERMISSIONS, DATA, DATA),
+    st.builds(auth.RoleRevokePermissionRequest, NAMES, DATA, DATA),
+)
+SINCE_1 = st.one_of(
     PUTS,
     DELETES,
     TXNS,
@@ -55,6 +77,8 @@ COMMANDS = st.one_of(
     st.builds(rq.LeaseKeepAliveRequest, NUMBERS),
     st.builds(rq.ClusterVersionRequest, NUMBERS),
 )
+IDENTITIES = st.builds(auth.Identity, NAMES, MEMBERS)
+COMMANDS = SINCE_1 | SINCE_2 | st.builds(commands.OnBehalf, IDENTITIES, SINCE_1 | SINCE_2)
 
 
 def plain(value: object) -> object:

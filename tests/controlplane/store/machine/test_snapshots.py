@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podling.controlplane.store import auth_requests as auth
 from podling.controlplane.store.machine import hashing, snapshots
+from podling.controlplane.store.machine.alarms import Alarms
+from podling.controlplane.store.machine.auth.auth_store import AuthStore
 from podling.controlplane.store.machine.leases import Leases
 from podling.controlplane.store.machine.mvcc import Mvcc
+from podling.controlplane.store.requests import Alarm, AlarmType
 
 
 def filled(keys: int = 700) -> Mvcc:
@@ -107,6 +111,53 @@ def test_any_flipped_bit_or_missing_tail_is_refused(data: st.DataObject) -> None
         whole[at] ^= 1 << data.draw(st.integers(0, 7))
     else:
         del whole[at:]
+    with pytest.raises(ValueError, match="snapshot"):
+        snapshots.read([bytes(whole)])
+
+
+def guarded() -> AuthStore:
+    """Users and roles of every sort, and authentication enabled."""
+    store = AuthStore()
+    changes: list[auth.AuthChange] = [
+        auth.UserAddRequest("root", b"hash of root"),
+        auth.UserGrantRoleRequest("root", "root"),
+        auth.UserAddRequest("änna", b"", no_password=True),
+        auth.RoleAddRequest("r"),
+        auth.RoleAddRequest("nothing"),
+        auth.RoleGrantPermissionRequest("r", auth.PermissionType.WRITE, b"a", b"\0"),
+        auth.RoleGrantPermissionRequest("r", auth.PermissionType.READ, b"k"),
+        auth.UserGrantRoleRequest("änna", "r"),
+        auth.AuthEnableRequest(),
+    ]
+    for change in changes:
+        store.change(change)
+    return store
+
+
+def test_users_roles_and_alarms_are_in_it() -> None:
+    before, alarms = guarded(), Alarms([Alarm(2**64 - 1, AlarmType.NOSPACE)])
+    contents = snapshots.read(snapshots.write(filled(5), Leases(), 2, before, alarms))
+    assert contents.auth.users == before.users
+    assert contents.auth.roles == before.roles
+    assert (contents.auth.enabled, contents.auth.revision) == (True, before.revision)
+    assert contents.alarms.listed() == alarms.listed()
+
+
+def test_what_needs_no_newer_format_is_written_in_the_old_one() -> None:
+    """So that members which are not upgraded yet can still be restored."""
+    assert b"".join(snapshots.write(filled(5), Leases(), 1, AuthStore(), Alarms()))[9] == 1
+    assert b"".join(snapshots.write(filled(5), Leases(), 1, guarded()))[9] == 2
+    old = snapshots.read(snapshots.write(filled(5), Leases()))
+    assert old.auth.pristine
+    assert not old.alarms
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_damage_to_users_and_roles_is_refused(data: st.DataObject) -> None:
+    whole = bytearray(b"".join(snapshots.write(Mvcc(), Leases(), 2, guarded())))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ValueError, match="snapshot"):
         snapshots.read([bytes(whole)])
 
