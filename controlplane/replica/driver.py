@@ -18,6 +18,7 @@ from podling.controlplane.raft.messages import (
     InstallSnapshot,
     Message,
     SnapshotMeta,
+    TimeoutNow,
 )
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
@@ -35,7 +36,7 @@ from podling.controlplane.replica.transport import Transport
 
 log = logging.getLogger(__name__)
 
-LINGER = 0.002
+LINGER = 0.005
 """Seconds that a proposal may stand in line while earlier ones are on their way."""
 READ_RETRY = 0.25
 """Seconds after which a read that the leader has not answered is asked again."""
@@ -75,6 +76,7 @@ class Driver:
         self._parts = parts
         self._listeners = listeners
         self._max_append = config.max_append_bytes
+        self._stall_after = config.election_timeout
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self.stopped = False
@@ -83,6 +85,8 @@ class Driver:
         """Proposals were refused; they stand in line until the next tick or leader."""
         self._lingering: asyncio.TimerHandle | None = None
         """Runs while proposals are held in line; over when it has fired."""
+        self.stalled = False
+        """The disk has not finished a write for as long as an election takes."""
         self._seen = (parts.node.role, parts.node.term, parts.node.leader)
         self.applied_index = parts.node.raft.log.applied
         self.applied_term = parts.node.raft.log.term(self.applied_index) or 0
@@ -127,13 +131,41 @@ class Driver:
             reads.ask_again()
         self._refused = False
         waiting = proposals.waiting or reads.waiting or self._parts.changes.waiting
-        if self._parts.node.tick() or waiting:
+        self._note_stall(now)
+        if self._tick_core() or waiting:
             self.wake()
+
+    def _tick_core(self) -> bool:
+        """One tick for the core; whether there is anything to do because of it.
+
+        None while the disk is stalled, so that this member does not campaign: it could not even
+        vote for itself. As a leader it makes way for one that can write.
+        """
+        node = self._parts.node
+        if not self.stalled:
+            return node.tick()
+        if node.role is Role.LEADER and node.configuration.voters - {node.raft.id}:
+            log.error("%s leads no more, because it cannot write", self._name)
+            node.step_down()
+            return True
+        return node.role is Role.LEADER and node.tick()
+
+    def _note_stall(self, now: float) -> None:
+        stalled = self._parts.persister.waiting(now) >= self._stall_after
+        if stalled and not self.stalled:
+            log.error(
+                "%s: the disk has not finished a write for %.1f s", self._name, self._stall_after
+            )
+        elif self.stalled and not stalled:
+            log.warning("%s: the disk writes again", self._name)
+        self.stalled = stalled
 
     def received(self, messages: Sequence[Message]) -> None:
         try:
             for message in messages:
-                self._parts.node.step(message)
+                # Who cannot write is not to be elected.
+                if not (self.stalled and isinstance(message, TimeoutNow)):
+                    self._parts.node.step(message)
         except AssertionError as error:
             self.fail(error)
         self.wake()
