@@ -55,7 +55,8 @@ class PeerEvents:
 
     def campaign_first(self) -> None:
         """A cluster that starts need not wait for a leader it cannot have."""
-        if self._leadership.had_leader or self._running.driver.stopped:
+        driver = self._running.driver
+        if self._leadership.had_leader or driver.stopped or driver.stalled:
             return
         self._running.node.campaign_now()
         self._running.driver.wake()

@@ -31,12 +31,18 @@ class Persister:
         self._loop = asyncio.get_running_loop()
         self._held: list[Ready] = []
         self._busy = False
+        self._began = 0.0
+        """Event loop time at which the write under way was begun."""
         self._failed = False
 
     @property
     def idle(self) -> bool:
         """Whether everything that was added is on disk."""
         return not self._busy and not self._held
+
+    def waiting(self, now: float) -> float:
+        """How many seconds the write under way has taken so far; 0 if there is none."""
+        return now - self._began if self._busy else 0.0
 
     def add(self, ready: Ready) -> None:
         """Write what `ready` wants written, behind all that was added before."""
@@ -57,6 +63,7 @@ class Persister:
             self._on_written(batch)
             return
         self._busy = True
+        self._began = self._loop.time()
         self._worker.submit(job, lambda error: self._call(self._done, batch, error))
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
