@@ -120,7 +120,15 @@ class Raft:
 
     @property
     def can_campaign(self) -> bool:
-        return self.id in self.configuration.all_voters and not self.stalled
+        """Whether this member may stand for election: voters may.
+
+        So may one that is a voter no more, until it knows that this is committed: it may be the
+        only one with that entry, and then nobody else can win (thesis 4.2.2). Its own vote does not
+        count.
+        """
+        known = self.log.configurations.at(self.log.committed)
+        is_voter = self.id in self.configuration.all_voters or self.id in known.all_voters
+        return is_voter and not self.stalled
 
     @property
     def has_committed_in_term(self) -> bool:

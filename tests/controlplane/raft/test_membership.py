@@ -11,6 +11,7 @@ from podling.controlplane.raft.messages import (
     AppendResponse,
     Entry,
     EntryKind,
+    HeartbeatResponse,
     ProposeConfiguration,
     ProposeRefused,
     Refusal,
@@ -351,3 +352,24 @@ def test_leadership_is_not_handed_to_a_learner_or_to_a_voter_that_leaves() -> No
     acknowledge(node, 3)
     node.transfer_leadership(3)
     assert TimeoutNow(1, 3, 1) not in settle(node)
+
+
+def test_a_removed_leader_may_be_elected_again_while_only_it_knows_of_its_removal() -> None:
+    """Else nobody could: member 2 does not vote for whom lacks the last entry (thesis 4.2.2)."""
+    both, other = voters(1, 2), voters(2)
+    node = leader(both)
+    node.propose_configuration(both, other, 1)
+    settle(node)
+    node.step(HeartbeatResponse(2, 1, 2))
+    assert node.role is Role.FOLLOWER
+    node.campaign_now()
+    for pre in (True, False):
+        assert node.role is not Role.FOLLOWER
+        node.step(VoteResponse(2, 1, 3, granted=True, pre=pre))
+        settle(node)
+    assert node.role is Role.LEADER
+
+    acknowledge(node, 2)
+    assert (node.role, node.configuration) == (Role.FOLLOWER, other)
+    node.campaign_now()
+    assert settle(node) == []
