@@ -23,6 +23,7 @@ COMMANDS = {
     "node": "podling.cli.processes:node",
     "store": "podling.cli.store:store",
     "apiserver": "podling.cli.apiserver:apiserver",
+    "simulate": "podling.cli.simulate:simulate",
 }
 
 

@@ -50,7 +50,8 @@ class VirtualTime:
     def new_loop(self, name: str, *, rate: float = 1.0, origin: float = 0.0) -> "VirtualLoop":
         """The event loop of a new process, whose clock shows `origin` now and runs `rate` times
         as fast as true time."""
-        loop = VirtualLoop(self, name, rate, origin)
+        # What is missing of the interface would reach outside.
+        loop = VirtualLoop(self, name, rate, origin)  # type: ignore[abstract]
         self._loops.append(loop)
         return loop
 
@@ -146,9 +147,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._time.ready(self, handle)
         self._parked.clear()
 
-    def after(self, callbacks: int, action: Callable[[], None]) -> None:
-        """Call `action` when so many more callbacks have run here: in the middle of things."""
-        self._fuse = (callbacks, action)
+    def after(self, callbacks: int, action: Callable[[], None] | None) -> None:
+        """Call `action` when so many more callbacks have run here: in the middle of things. None:
+        not after all."""
+        self._fuse = None if action is None else (callbacks, action)
 
     def kill(self) -> None:
         """Nothing happens here any more."""
@@ -236,14 +238,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self,
         coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
         name: str | None = None,
         context: Context | None = None,
     ) -> "asyncio.Task[T]":
-        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=name, context=context)
         # Held until it is done: what is collected in the middle would still do something.
         if len(self._tasks) >= self._prune_at:
             self._tasks = [each for each in self._tasks if not each.done()]

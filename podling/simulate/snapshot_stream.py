@@ -48,6 +48,10 @@ class SnapshotStream:
             await receiver.snapshot_offered(self._message, self._chunks())
         except SnapshotRefused as error:
             self._settle(str(error))
+        except Exception as error:
+            # As of a call: the caller is told, and here it is said in the log.
+            self._settle(repr(error))
+            raise
         else:
             self._settle("")
 

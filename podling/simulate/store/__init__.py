@@ -5,8 +5,8 @@ Around them stand a network, disks and clocks that misbehave, and clients that d
 
     schedule    what happens when: a list of events that can be saved, replayed and cut
     generator   makes one of a seed
-    world       carries it out: `member`, `faults` and the clients (`clients`, `leasing`, `watching`)
-    raft_invariants, committed_history, ...   what must hold at every moment
+    world       carries it out; `member`, `faults`, `clients`, `workload` are its parts
+    raft_invariants, committed_history, lease_invariants: what must hold at every moment
     shrinking   makes a failing schedule short
     planted     bugs that must be found
 

@@ -15,11 +15,12 @@ from podling.controlplane.store.store import Store
 from podling.simulate.event_loop import VirtualLoop
 from podling.simulate.histories import Recorder
 from podling.simulate.store.committed_history import CommittedHistory
+from podling.simulate.store.lease_invariants import LeaseInvariants
 from podling.simulate.store.member import Member
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 PATIENCE = 8.0
-"""Seconds after which a client gives up; longer than a member takes to say that it does not know."""
+"""Seconds after which a client gives up; a member says earlier that it does not know."""
 LATENCY = (0.0002, 0.002)
 """Seconds of each way between a client and a member."""
 STEP = 1e-6
@@ -58,13 +59,19 @@ class Clients:
     """All of them; they share a process, whose clock is true."""
 
     def __init__(
-        self, loop: VirtualLoop, history: CommittedHistory, trace: Trace, dice: random.Random
+        self,
+        loop: VirtualLoop,
+        history: CommittedHistory,
+        leases: LeaseInvariants,
+        trace: Trace,
+        dice: random.Random,
     ) -> None:
         self.loop = loop
         self.recorder = Recorder(loop.time)
         self.lost_answers = 0.0
         """Share of the answers that never come."""
         self._history = history
+        self._leases = leases
         self._trace = trace
         self._dice = dice
 
@@ -74,10 +81,7 @@ class Clients:
         if not member.up or member.loop is None or member.server is None:
             raise Unavailable(f"{member.name} is not up")
         answer: asyncio.Future[Any] = self.loop.create_future()
-        if self._dice.random() < self.lost_answers:
-            give: Callable[[Any, BaseException | None], None] = lambda result, error: None
-        else:
-            give = self._giver(answer)
+        give = _lose if self._dice.random() < self.lost_answers else self._giver(answer)
         store = member.server.store
         member.loop.create_task(_serve(store, call, give), name="serve")
         member.on_end.append(lambda: give(None, Lost("connection reset")))
@@ -121,7 +125,7 @@ class Clients:
 
     async def do(self, client: str, member: Member, request: Any) -> Any:
         """Ask and record; the response, or None if there was none."""
-        number = self.recorder.invoke(client, request)
+        number, asked = self.recorder.invoke(client, request), self.loop.time()
         self._trace.note("ask", f"{client} {member.name} {request}")
         try:
             response = await self.ask(member, lambda store: CALLS[type(request)](store, request))
@@ -136,6 +140,8 @@ class Clients:
         self.recorder.returned(number, response)
         self._trace.note("answer", f"{client} {response}")
         self._check(request, response)
+        if isinstance(request, rq.LeaseKeepAliveRequest | rq.LeaseGrantRequest) and response.ttl:
+            self._leases.promised(request.id, response.ttl, asked)
         return response
 
     def _check(self, request: Any, response: Any) -> None:
@@ -178,6 +184,10 @@ class Clients:
 
     def _latency(self) -> float:
         return self._dice.uniform(*LATENCY)
+
+
+def _lose(result: Any, error: BaseException | None) -> None:
+    """An answer that never comes."""
 
 
 async def _serve(

@@ -11,7 +11,7 @@ from podling.controlplane.store.key_values import Event, KeyValue
 from podling.controlplane.store.machine import commands, hashing
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.simulate.store.lease_invariants import LeaseInvariants
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 DIGEST_EVERY = 16
 """Commands after which whole states are compared; results and revisions are after each."""

@@ -160,9 +160,11 @@ def end_faults(world: "World") -> None:
     for member in world.members.values():
         member.disk.capacity = None
         member.disk.failing_syncs = 0
+        member.disk.cut_after(None)
         member.disk.latency = Delay(*world.schedule.settings.disk_latency)
         if member.loop is not None:
             member.loop.resume()
+            member.loop.after(0, None)
 
 
 FAULTS: Mapping[str, Callable[..., None]] = {

@@ -14,7 +14,7 @@ from podling.controlplane.store.requests import (
     LeaseKeepAliveRequest,
     LeaseRevokeRequest,
 )
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 SLACK = 1e-6
 """Seconds by which clocks may differ in rounding."""
@@ -38,6 +38,8 @@ class LeaseInvariants:
         self._fastest = fastest
         self._leases: dict[int, _Lease] = {}
         self._given_up: set[int] = set()
+        self._ended: dict[int, float] = {}
+        """When leases were revoked."""
 
     @property
     def alive(self) -> dict[int, int]:
@@ -47,6 +49,14 @@ class LeaseInvariants:
     def revoked_by_client(self, lease: int) -> None:
         """From now on it may go at any time."""
         self._given_up.add(lease)
+
+    def promised(self, number: int, ttl: int, asked: float) -> None:
+        """A client that asked then was told that the lease lives for another `ttl` seconds."""
+        lease, ended = self._leases.get(number), self._ended.get(number)
+        if lease is not None:
+            lease.renewed = max(lease.renewed, asked)
+        elif ended is not None and number not in self._given_up:
+            self._check_age(number, ttl, ended - asked)
 
     def applied(self, command: Any, result: Any, events: Sequence[Event]) -> None:
         if not isinstance(result, Exception):
@@ -60,18 +70,22 @@ class LeaseInvariants:
 
     def _revoked(self, number: int, events: Sequence[Event]) -> None:
         lease = self._leases.pop(number)
-        lived = self._now() - lease.renewed
-        if number not in self._given_up and lived < lease.ttl / self._fastest - SLACK:
-            self._trace.fail(
-                "leases live as long as was said",
-                f"lease {number:x} of {lease.ttl} s was revoked {lived:.3f} s after it was "
-                "granted or renewed",
-            )
+        self._ended[number] = self._now()
+        if number not in self._given_up:
+            self._check_age(number, lease.ttl, self._now() - lease.renewed)
         gone = {event.kv.key for event in events if event.deleted}
         if gone != lease.keys:
             self._trace.fail(
                 "keys die with their lease",
                 f"lease {number:x} had {sorted(lease.keys)}, but {sorted(gone)} went with it",
+            )
+
+    def _check_age(self, number: int, ttl: int, lived: float) -> None:
+        if lived < ttl / self._fastest - SLACK:
+            self._trace.fail(
+                "leases live as long as was said",
+                f"lease {number:x} of {ttl} s was revoked {lived:.3f} s after it was granted or "
+                "renewed",
             )
 
     def _follow(self, events: Sequence[Event]) -> None:

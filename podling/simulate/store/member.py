@@ -4,21 +4,18 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from podling.controlplane.replica import membership
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.transport import Transport
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
-from podling.controlplane.wal.disk import Disk
 from podling.simulate.disk import MemoryDisk, PowerLost
 from podling.simulate.event_loop import VirtualLoop, VirtualTime
 from podling.simulate.network import Delay, MemoryNetwork, MemoryTransport
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.schedule import Settings
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 CLUSTER = 0xC1
 
@@ -50,26 +47,16 @@ class SimulatedServer(StoreServer):
     machine: ObservedMachine
 
 
-class Plant(Protocol):
+class Honest:
     """What a member is built of; a planted bug puts something else in (`planted`)."""
 
-    server_type: type[SimulatedServer]
+    server_type: type[SimulatedServer] = SimulatedServer
 
-    def disk(self, disk: MemoryDisk) -> Disk: ...
-
-    def transport(self, transport: MemoryTransport) -> Transport: ...
-
-
-class Honest:
-    """No bug."""
-
-    server_type = SimulatedServer
-
-    def disk(self, disk: MemoryDisk) -> Disk:
+    def disk(self, disk: MemoryDisk) -> MemoryDisk:
         return disk
 
-    def transport(self, transport: MemoryTransport) -> Transport:
-        return transport
+    def transport(self, network: MemoryNetwork, member: int) -> MemoryTransport:
+        return network.transport(member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +67,7 @@ class Surroundings:
     network: MemoryNetwork
     trace: Trace
     history: CommittedHistory
-    plant: Plant
+    plant: Honest
 
 
 class Member:
@@ -161,28 +148,32 @@ class Member:
             callback()
 
     async def _run(self, loop: VirtualLoop) -> None:
-        around = self._around
-        self._transport = around.network.transport(self.number)
-        dice = random.Random(self._dice.getrandbits(64))
-        self.server = server = around.plant.server_type(
-            StoreServerConfig(self._replica_config(), _store_config()),
-            disk=around.plant.disk(self.disk),
-            transport=around.plant.transport(self._transport),
-            dice=dice,
-            new_id=lambda: dice.getrandbits(64),
-            fatal=lambda name, error: self._failed(loop, f"{name}: {error!r}", error),
-        )
-        server.machine.member = self.number
-        server.machine.history = around.history
         try:
-            await server.start()
+            self.server = self._build(loop)
+            await self.server.start()
         except PowerLost:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the process ends
             self._failed(loop, f"did not start: {error!r}", error)
             return
         self.up = True
-        around.trace.note("up", self.name)
+        self._around.trace.note("up", self.name)
+
+    def _build(self, loop: VirtualLoop) -> SimulatedServer:
+        around = self._around
+        self._transport = around.plant.transport(around.network, self.number)
+        dice = random.Random(self._dice.getrandbits(64))
+        server = around.plant.server_type(
+            StoreServerConfig(self._replica_config(), _store_config()),
+            disk=around.plant.disk(self.disk),
+            transport=self._transport,
+            dice=dice,
+            new_id=lambda: dice.getrandbits(64),
+            fatal=lambda name, error: self._failed(loop, f"{name}: {error!r}", error),
+        )
+        server.machine.member = self.number
+        server.machine.history = around.history
+        return server
 
     def _failed(self, loop: VirtualLoop, text: str, error: BaseException) -> None:
         """The process ends, as a real one would."""

@@ -1,8 +1,8 @@
-"""What Raft promises at any moment (paper, figure 3), looked at after every step of every member."""
+"""What Raft promises (paper, figure 3), looked at after every step of every member."""
 
 from podling.controlplane.raft.messages import EntryKind
 from podling.controlplane.raft.state import Raft, Role
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 
 class RaftInvariants:

@@ -71,7 +71,7 @@ class Schedule:
             data = json.loads(text)
             if data["format"] != FORMAT:
                 raise UnknownSchedule(f"schedule of format {data['format']}, not {FORMAT}")
-            settings = {
+            settings: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in data["settings"].items()
             }

@@ -11,7 +11,7 @@ from podling.controlplane.store.store import Store
 from podling.simulate.store.clients import Clients, Lost, Unavailable
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.member import Member
-from podling.simulate.store.trace import Trace
+from podling.simulate.store.traces import Trace
 
 RETRY = 0.3
 """Seconds until it tries another member."""

@@ -20,14 +20,15 @@ from podling.controlplane.store import requests as rq
 from podling.simulate.event_loop import Stuck, VirtualLoop, VirtualTime
 from podling.simulate.histories import Operation
 from podling.simulate.network import Delay, MemoryNetwork
+from podling.simulate.revision_order import check_revisions
 from podling.simulate.store.clients import Clients
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.faults import FAULTS, end_faults
 from podling.simulate.store.lease_invariants import LeaseInvariants
-from podling.simulate.store.member import Honest, Member, Plant, Surroundings
+from podling.simulate.store.member import Honest, Member, Surroundings
 from podling.simulate.store.raft_invariants import RaftInvariants
 from podling.simulate.store.schedule import Schedule
-from podling.simulate.store.trace import Trace, Violation
+from podling.simulate.store.traces import Trace, Violation
 from podling.simulate.store.watching import Watching
 from podling.simulate.store.workload import WORKLOAD
 
@@ -53,7 +54,7 @@ class Outcome:
 class World:
     """One run."""
 
-    def __init__(self, schedule: Schedule, plant: Plant | None = None) -> None:
+    def __init__(self, schedule: Schedule, plant: Honest | None = None) -> None:
         settings = schedule.settings
         self.schedule = schedule
         self.time = VirtualTime(self._error)
@@ -65,7 +66,9 @@ class World:
         self.history = CommittedHistory(self.trace, self.leases)
         self.raft = RaftInvariants(self.trace)
         self._director = self.time.new_loop("director")
-        self.clients = Clients(self._director, self.history, self.trace, self.dice("clients"))
+        self.clients = Clients(
+            self._director, self.history, self.leases, self.trace, self.dice("clients")
+        )
         around = Surroundings(self.time, self.network, self.trace, self.history, plant or Honest())
         known = {
             number: membership.Member(f"member-{number}", (f"http://member-{number}:2380",))
@@ -92,19 +95,25 @@ class World:
             direction = self._director.create_task(self._direct(), name="direct")
             self.time.run_until(lambda: direction.done(), self._look)
             direction.result()
+            self._judge()
         except Violation:
             pass
         except Stuck as error:
             self.trace.fail("time goes on", str(error))
         finally:
+            # What the dead still do when they are let go of is not part of the run.
+            outcome = self._outcome()
             self.time.close()
             if collecting:
                 gc.enable()
+        return outcome
+
+    def _outcome(self) -> Outcome:
         return Outcome(
             self.schedule,
             self.trace.violation,
-            self.trace.lines,
-            self.trace.counts,
+            tuple(self.trace.lines),
+            Counter(self.trace.counts),
             self.clients.recorder.history(),
             self.time.now,
         )
@@ -183,6 +192,8 @@ class World:
         return all(member.up for member in self.members.values())
 
     def _all_equal(self) -> bool:
+        if not self._all_started():
+            return False
         return all(self.history.position(each) == self.history.last for each in self.members)
 
     def _incomplete(self) -> list[str]:
@@ -194,6 +205,13 @@ class World:
             if self.time.now > deadline:
                 self.trace.fail("all is well without faults", f"not in {SETTLING} s: {what}")
             await asyncio.sleep(RETRY)
+
+    def _judge(self) -> None:
+        """Can what clients saw be explained by one order of what they did?"""
+        events = [event for at in self.history.events.values() for event in at]
+        verdict = check_revisions(self.clients.recorder.history(), events)
+        if not verdict:
+            self.trace.fail("linearizable", str(verdict))
 
     def _look(self, loop: VirtualLoop) -> None:
         """After each callback: does everything hold still?"""

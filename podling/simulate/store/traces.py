@@ -7,6 +7,10 @@ from collections.abc import Callable
 class Violation(AssertionError):
     """Something that must always hold does not."""
 
+    def __init__(self, invariant: str, text: str) -> None:
+        super().__init__(f"{invariant}: {text}")
+        self.invariant = invariant
+
 
 class Trace:
     """The lines of one run, how often things happened, and the first that must not."""
@@ -25,4 +29,4 @@ class Trace:
         """Remember that `invariant` was violated; the run ends before anything else happens."""
         self.note("violation", f"{invariant}: {text}")
         if self.violation is None:
-            self.violation = Violation(f"{invariant}: {text}")
+            self.violation = Violation(invariant, text)
