@@ -292,3 +292,66 @@ class NobodyElected(StoreError):
 
 class MissingLeaderKey(StoreError):
     text = '"leader" field must be provided'
+
+
+class MemberNotFound(StoreError):
+    status = "NOT_FOUND"
+    text = "etcdserver: member not found"
+
+
+class MemberExists(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: member ID already exist"
+
+
+class PeerUrlExists(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: Peer URLs already exists"
+
+
+class BadMemberUrls(StoreError):
+    status = "INVALID_ARGUMENT"
+    text = "etcdserver: given member URLs are invalid"
+
+
+class NotEnoughStarted(StoreError):
+    """With the change, members that were never started could keep the others from agreeing."""
+
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class UnhealthyCluster(StoreError):
+    """Members are away, and the change could cost the quorum."""
+
+    status = "UNAVAILABLE"
+    text = "etcdserver: unhealthy cluster"
+
+
+class MemberNotLearner(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: can only promote a learner member"
+
+
+class LearnerNotReady(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: can only promote a learner member which is in sync with leader"
+
+
+class TooManyLearners(StoreError):
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: too many learner members in cluster"
+
+
+class NotForLearners(StoreError):
+    """This member has no vote and serves reads of its own state only; ask another."""
+
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: rpc not supported for learner"
+
+
+class NotLeader(StoreError):
+    """Only the leader does that; ask it."""
+
+    status = "FAILED_PRECONDITION"
+    text = "etcdserver: not leader"

@@ -13,8 +13,9 @@ Every method raises the StoreErrors that `errors` describes; etcd's texts and se
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from podling.aiokit.tasks import OnDeath, TaskSet
 from podling.controlplane.replica import errors as replica_errors
@@ -30,6 +31,7 @@ from podling.controlplane.store.housekeeping import Housekeeping
 from podling.controlplane.store.machine import ranges, transactions
 from podling.controlplane.store.machine.auth import authorization
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.membership import ClusterMembers
 from podling.controlplane.store.passwords import BcryptPasswords, Passwords
 from podling.controlplane.store.proposer import Proposer, refusal_of
 from podling.controlplane.store.watch_streams import WatchStream
@@ -52,6 +54,15 @@ class StoreStatus:
     watchers: int
     cluster_version: int
     """The newest version of commands that is proposed in this cluster."""
+
+
+class Snapshot(NamedTuple):
+    """The whole store at one revision; what a member can be restored from."""
+
+    size: int
+    """Bytes in all."""
+    chunks: Iterator[bytes]
+    """A few milliseconds' work each, unless values are large."""
 
 
 class Store:
@@ -79,6 +90,7 @@ class Store:
         self._passwords = passwords or BcryptPasswords(config.bcrypt_cost)
         self.auth = Authentication(machine, proposer, self._passwords, new_id)
         self.alarms = StoreAlarms(config, machine, proposer, self._tasks, lambda: replica.member_id)
+        self.members = ClusterMembers(replica, new_id, timeout=config.request_timeout)
         self._housekeeping = Housekeeping(
             config, replica, machine, proposer, self.alarms, self._tasks
         )
@@ -105,6 +117,10 @@ class Store:
         self._housekeeping.stop()
         await self._tasks.close()
         self._passwords.close()
+        self.end_watches()
+
+    def end_watches(self) -> None:
+        """Let those who watch go on at another member: this one stops."""
         for stream in tuple(self._streams):
             stream.close(errors.Stopped())
 
@@ -258,10 +274,19 @@ class Store:
         """The checksum of this member's keys as of `revision` (0: now), for comparison with other
         members at the same revision and compact revision."""
         store = self._machine.store
-        hashed_revision = revision or store.revision
+        hashed_revision = revision if revision > 0 else store.revision
         compact_revision = store.compact_revision
         checksum = await checksum_of(store, hashed_revision)
         return rq.HashKVResponse(store.revision, checksum, compact_revision, hashed_revision)
+
+    async def snapshot(self) -> Snapshot:
+        """All of the store as of now. Until it is read or dropped nothing older is freed."""
+        chunks, counted = self._machine.snapshot(), self._machine.snapshot()
+        size = 0
+        for chunk in counted:
+            size += len(chunk)
+            await asyncio.sleep(0)
+        return Snapshot(size, chunks)
 
     async def move_leader(self, member_id: int) -> None:
         """Make another member the leader. Raises BadLeaderTransferee if it is not a member."""

@@ -1,8 +1,6 @@
 """Serves etcd's gRPC API to clients on one address."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -12,7 +10,9 @@ from grpc_health.v1.health import aio as health
 from podling.controlplane.store.etcd import etcd_api
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.rpc_cluster import MemberInfo
+from podling.controlplane.store.etcd.server_certificate import (
+    ServerCertificate as ServerCertificate,
+)
 from podling.controlplane.store.store import Store
 
 MESSAGE_OVERHEAD = 512 * 1024
@@ -23,23 +23,11 @@ STOP_GRACE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServerCertificate:
-    """Files in PEM form."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None
-    """Signs the certificates that clients must show; None: they need none."""
-
-
-@dataclass(frozen=True, slots=True)
 class ListenerConfig:
     """How clients reach this member."""
 
     address: str
     """`host:port`; port 0 lets the system choose (see `GrpcListener.port`)."""
-    members: Sequence[MemberInfo]
-    """All members, as clients are told."""
     cluster_id: int
     member_id: int
     tls: ServerCertificate | None = None
@@ -67,13 +55,9 @@ class GrpcListener:
     async def start(self) -> None:
         """Raises OSError if the address cannot be bound."""
         config, store = self._config, self._store
-        writer = ResponseWriter(
-            config.cluster_id, config.member_id, lambda: store.status().replica.term
-        )
+        writer = ResponseWriter(config.cluster_id, config.member_id, lambda: store.members.term)
         server = grpc.aio.server(options=_options(config))
-        methods = etcd_api.methods(
-            store, writer, config.members, leader_timeout=config.leader_timeout
-        )
+        methods = etcd_api.methods(store, writer, leader_timeout=config.leader_timeout)
         server.add_generic_rpc_handlers((GrpcAdapter(methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self.port = _bind(server, config)

@@ -1,5 +1,9 @@
 """The Maintenance service."""
 
+import hashlib
+import itertools
+from collections.abc import AsyncIterator
+
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
@@ -12,6 +16,12 @@ from podling.controlplane.store.store import Store
 #: relies on progress requests from 3.5.13 on.
 VERSION = "3.6.0"
 STORAGE_VERSION = "3.6.0"
+
+PIECE_BYTES = 64 * 1024
+"""Of a snapshot, in one message."""
+
+PADDED_TO = 512
+"""The size of a snapshot without its hash is a multiple of this, as that of etcd's is."""
 
 
 class MaintenanceService:
@@ -49,6 +59,7 @@ class MaintenanceService:
             raftAppliedIndex=replica.applied_index,
             errors=self._wrong(replica.leader_id),
             dbSizeInUse=status.size,
+            isLearner=self._store.members.is_learner,
             storageVersion=STORAGE_VERSION,
             dbSizeQuota=status.quota,
         )
@@ -80,9 +91,31 @@ class MaintenanceService:
     async def move_leader(
         self, request: rpc_pb2.MoveLeaderRequest, caller: Caller
     ) -> rpc_pb2.MoveLeaderResponse:
+        """Raises NotLeader: as in etcd only the leader is asked."""
         await check_admin(self._store, caller)
+        if not self._store.status().replica.is_leader:
+            raise errors.NotLeader
+        if request.targetID in self._store.members.now.learners:
+            raise errors.BadLeaderTransferee
         await self._store.move_leader(request.targetID)
-        return rpc_pb2.MoveLeaderResponse(header=self._writer.header())
+        return rpc_pb2.MoveLeaderResponse(header=self._writer.header(self._store.revision))
+
+    async def snapshot(
+        self, request: rpc_pb2.SnapshotRequest, caller: Caller
+    ) -> AsyncIterator[rpc_pb2.SnapshotResponse]:
+        """All of the store at one revision in pieces, padded with zeros, and then the SHA-256 of
+        them. etcdctl knows by the size of the whole whether the hash is there."""
+        await check_admin(self._store, caller)
+        snapshot = await self._store.snapshot()
+        padding = bytes(-snapshot.size % PADDED_TO)
+        digest, remaining = hashlib.sha256(), snapshot.size + len(padding)
+        for chunk in itertools.chain(snapshot.chunks, [padding]):
+            for at in range(0, len(chunk), PIECE_BYTES):
+                piece = chunk[at : at + PIECE_BYTES]
+                digest.update(piece)
+                remaining -= len(piece)
+                yield _piece(piece, remaining)
+        yield _piece(digest.digest(), 0)
 
     def _wrong(self, leader: int) -> list[str]:
         """What etcdctl shows as errors of a member; alarms in the text form of their messages."""
@@ -91,6 +124,10 @@ class MaintenanceService:
             for each in self._store.alarms.raised()
         ]
         return [*([] if leader else [errors.NoLeader.text]), *alarms]
+
+
+def _piece(blob: bytes, remaining: int) -> rpc_pb2.SnapshotResponse:
+    return rpc_pb2.SnapshotResponse(remaining_bytes=remaining, blob=blob, version=STORAGE_VERSION)
 
 
 def _alarm(alarm: rq.Alarm) -> rpc_pb2.AlarmMember:

@@ -59,7 +59,7 @@ class WatchService:
         loop = asyncio.get_running_loop()
         last_seen = loop.time()
         while True:
-            if self._store.status().replica.leader_id:
+            if self._store.members.leader:
                 last_seen = loop.time()
             elif loop.time() - last_seen >= self._leader_timeout:
                 stream.close(errors.NoLeader())

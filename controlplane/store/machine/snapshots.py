@@ -11,7 +11,7 @@
       USERS    item = size:u32 user
       ROLES    item = size:u32 role
     record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
-    end      = tag:u8 crc32:u32                of everything before
+    end      = tag:u8 crc32:u32                of everything before; zeros may follow, as padding
 
 The version is the oldest that knows all sections: 2 for the last four, else 1.
 
@@ -276,7 +276,8 @@ class _Source:
         return piece
 
     def at_end(self) -> bool:
-        return self._at == len(self._data) and not any(self._chunks)
+        """Whether nothing but padding is left."""
+        return not any(self._data[self._at :]) and not any(map(any, self._chunks))
 
     def _refill(self, size: int) -> None:
         _ = self.checksum

@@ -16,7 +16,7 @@ class DirectClient:
 
     def __init__(self, store: Store) -> None:
         writer = ResponseWriter(1, 2, lambda: store.status().replica.term)
-        self.methods = etcd_api.methods(store, writer, [], leader_timeout=1.0)
+        self.methods = etcd_api.methods(store, writer, leader_timeout=1.0)
 
     async def call(self, path: str, request: Any, caller: Caller = ANYBODY) -> Any:
         method = self._method(path)

@@ -84,10 +84,10 @@ async def test_refusals_have_the_code_and_text_of_etcd(
 
 
 async def test_what_is_not_served_is_unimplemented(client: Client) -> None:
-    code, text = await refusal(client.cluster.MemberAdd(rpc_pb2.MemberAddRequest()))
-    assert (code, text) == (
+    downgrade: Any = client.channel.unary_unary("/etcdserverpb.Maintenance/Downgrade")
+    assert await refusal(downgrade(b"")) == (
         "UNIMPLEMENTED",
-        "unknown method MemberAdd for service etcdserverpb.Cluster",
+        "unknown method Downgrade for service etcdserverpb.Maintenance",
     )
     unknown: Any = client.channel.unary_unary("/etcdserverpb.KV/RangeStream")
     assert (await refusal(unknown(b"")))[0] == "UNIMPLEMENTED"
