@@ -4,6 +4,7 @@ The flags are checked before anything heavy is imported, so that a mistake is to
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields
@@ -18,8 +19,11 @@ from podling.launcher.store_settings import settings
 
 PROCESS = "podling.launcher.store_process"
 ENVIRONMENT = "ETCD_"
-COMMANDS: dict[str, str] = {}
-"""Subcommands, by the module and name of each."""
+COMMANDS = {
+    "inspect": "podling.cli.store_files:inspect",
+    "snapshot": "podling.cli.store_files:snapshot",
+    "recover": "podling.cli.store_files:recover",
+}
 
 
 class FlagOption(click.Option):
@@ -84,6 +88,7 @@ def _run(context: click.Context, /, **values: Any) -> None:
     if context.invoked_subcommand is not None:
         return
     given = _given(context, values)
+    _warn_of_strange_variables(values)
     try:
         checked = settings(StoreFlags(**values), given)
         sys.exit(importlib.import_module(PROCESS).run(checked))
@@ -93,12 +98,25 @@ def _run(context: click.Context, /, **values: Any) -> None:
 
 def _given(context: click.Context, values: dict[str, Any]) -> set[str]:
     """The flags that the user wrote; raises UsageError for one in the environment as well."""
-    return {
-        name
-        for name in values
-        if context.get_parameter_source(name)
-        in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    }
+    given = set()
+    for name in values:
+        source = context.get_parameter_source(name)
+        variable = ENVIRONMENT + name.upper()
+        if source == ParameterSource.COMMANDLINE and os.environ.get(variable):
+            raise click.UsageError(
+                f"conflicting environment variable {variable} is shadowed by the flag "
+                f"--{name.replace('_', '-')}: unset the one or leave out the other"
+            )
+        if source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+            given.add(name)
+    return given
+
+
+def _warn_of_strange_variables(values: dict[str, Any]) -> None:
+    known = {ENVIRONMENT + name.upper() for name in values}
+    for variable in sorted(os.environ):
+        if variable.startswith(ENVIRONMENT) and variable not in known:
+            click.echo(f"warning: the environment variable {variable} is not known here", err=True)
 
 
 store = StoreGroup(

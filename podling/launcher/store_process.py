@@ -1,81 +1,80 @@
 """The process of `podling store`: one member, its listeners, and what keeps the process well."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 
 import uvloop
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from podling.aiokit import components, ids, logs
+from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.collector import ScheduledCollector
 from podling.aiokit.components import Component, Stop
 from podling.aiokit.loop_lag import LoopLag
-from podling.controlplane.replica import bootstrap
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd.grpc_listener import (
-    GrpcListener,
-    ListenerConfig,
-    ServerCertificate,
-)
-from podling.controlplane.store.etcd.rpc_cluster import MemberInfo
+from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
+from podling.controlplane.store.etcd.http_endpoints import HttpConfig, HttpEndpoints
+from podling.controlplane.store.etcd.publication import Publication
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
-from podling.launcher.member_urls import Url
-from podling.launcher.store_settings import StoreSettings, TlsSettings
+from podling.controlplane.wal.errors import DataDirectoryError
+from podling.launcher import store_certificates, store_identity
+from podling.launcher.errors import LauncherError
+from podling.launcher.store_settings import StoreSettings
 
 log = logging.getLogger(__name__)
 
 
+class CannotStart(LauncherError):
+    """The data directory cannot be used."""
+
+
 def run(settings: StoreSettings) -> int:
-    """Run the member until it is told to stop; returns the exit code."""
+    """Run the member until it is told to stop; returns the exit code. Raises LauncherError."""
     logs.configure(settings.name, settings.log_level)
     for warning in settings.warnings:
         log.warning("%s", warning)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings))
+        return runner.run(_serve(settings))
 
 
-async def serve(settings: StoreSettings) -> int:
+async def _serve(settings: StoreSettings) -> int:
+    peer_tls = store_certificates.for_peers(settings, system_wall_clock)
+    try:
+        config = await store_identity.replica_config(settings, OsDisk(), peer_tls)
+    except DataDirectoryError as error:
+        raise CannotStart(str(error)) from None
     stop = Stop()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    config = _replica_config(settings)
-    store = _store(settings, config, registry, stop)
+    server = _server(settings, config, peer_tls, registry, stop)
+    listeners = _listeners(settings, config, server, registry)
     parts: list[Component] = [
         LoopLag(registry),
-        store,
-        *(_listener(settings, config, url, store) for url in settings.listen_clients),
+        AtOnce(server),
+        *listeners,
+        Compactor(settings.compaction_mode, settings.compaction_retention, server.store, stop.fail),
+        Publication(server.store.members, settings.name, _urls(settings), stop.fail),
         ScheduledCollector(registry),
+        Farewell(server, config.stop_timeout),
     ]
     return await components.run(parts, stop)
 
 
-def _replica_config(settings: StoreSettings) -> ReplicaConfig:
-    ids_by_name = {
-        name: bootstrap.member_id_of([url.text for url in urls], settings.token)
-        for name, urls in settings.members.items()
-    }
-    return ReplicaConfig(
-        name=settings.name,
-        member_id=ids_by_name[settings.name],
-        cluster_id=bootstrap.cluster_id_of(ids_by_name.values()),
-        members={
-            ids_by_name[name]: Member(name, urls[0].address)
-            for name, urls in settings.members.items()
-        },
-        data_dir=settings.data_dir,
-        heartbeat_interval=settings.heartbeat_interval,
-        election_timeout=settings.election_timeout,
-        snapshot_count=settings.snapshot_count,
-    )
-
-
-def _store(
-    settings: StoreSettings, config: ReplicaConfig, registry: CollectorRegistry, stop: Stop
+def _server(
+    settings: StoreSettings,
+    config: ReplicaConfig,
+    tls: PeerTls | None,
+    registry: CollectorRegistry,
+    stop: Stop,
 ) -> StoreServer:
     dice = ids.system_dice()
     metrics = StoreMetrics(registry)
@@ -83,8 +82,8 @@ def _store(
         config.cluster_id,
         config.member_id,
         config.members,
-        _peer_tls(settings.peer_tls),
-        settings.listen_peers[0].address,
+        tls,
+        tuple(url.address for url in settings.listen_peers),
     )
     server = StoreServer(
         StoreServerConfig(config, _store_config(settings)),
@@ -106,35 +105,76 @@ def _store_config(settings: StoreSettings) -> StoreConfig:
     )
 
 
-def _peer_tls(tls: TlsSettings | None) -> PeerTls | None:
-    if tls is None or tls.authority is None or tls.certificate is None or tls.key is None:
-        return None
-    return PeerTls.from_files(tls.authority, tls.certificate, tls.key)
-
-
-def _listener(
-    settings: StoreSettings, config: ReplicaConfig, url: Url, server: StoreServer
-) -> GrpcListener:
-    members = [
-        MemberInfo(
-            number,
-            member.name,
-            [each.text for each in settings.members[member.name]],
-            settings.advertised_clients if member.name == settings.name else (),
+def _listeners(
+    settings: StoreSettings,
+    config: ReplicaConfig,
+    server: StoreServer,
+    registry: CollectorRegistry,
+) -> list[Component]:
+    """For clients, and for those who watch over the process."""
+    certificate = store_certificates.for_clients(settings, system_wall_clock)
+    found: list[Component] = []
+    for url in settings.listen_clients:
+        listener = ListenerConfig(
+            url.address,
+            config.cluster_id,
+            config.member_id,
+            tls=certificate if url.secure else None,
+            max_request_bytes=settings.max_request_bytes,
         )
-        for number, member in config.members.items()
-    ]
-    listener = ListenerConfig(
-        url.address,
-        members,
-        config.cluster_id,
-        config.member_id,
-        tls=_server_certificate(settings.client_tls) if url.secure else None,
-        max_request_bytes=settings.max_request_bytes,
-    )
-    return GrpcListener(listener, server.store)
+        found.append(GrpcListener(listener, server.store))
+    for url in settings.listen_metrics:
+        http = HttpConfig(url.address, certificate if url.secure else None)
+        found.append(HttpEndpoints(http, server.store, registry))
+    return found
 
 
-def _server_certificate(tls: TlsSettings | None) -> ServerCertificate | None:
-    assert tls is not None and tls.certificate and tls.key and tls.authority
-    return ServerCertificate(tls.certificate, tls.key, tls.authority)
+def _urls(settings: StoreSettings) -> list[str]:
+    return [url.text for url in settings.advertised_clients]
+
+
+class AtOnce:
+    """Starts the store so that a SIGTERM meanwhile ends the process at once.
+
+    Reading a large log back keeps the event loop busy, which hears of signals only afterwards. A
+    member that has not started has promised nothing to anybody, so it can just end.
+    """
+
+    def __init__(self, server: StoreServer) -> None:
+        self._server = server
+        self.name = server.name
+
+    async def start(self) -> None:
+        later = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            await self._server.start()
+        finally:
+            signal.signal(signal.SIGTERM, later)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+
+class Farewell:
+    """Stopped first: hands leadership over while requests are still served, then ends watches.
+
+    So those who write notice nothing, and those who watch go on at another member.
+    """
+
+    name = "farewell"
+
+    def __init__(self, server: StoreServer, timeout: float) -> None:
+        """`timeout` bounds the hand-over, in seconds."""
+        self._server = server
+        self._timeout = timeout
+
+    async def start(self) -> None:
+        """There is nothing to do yet."""
+
+    async def stop(self) -> None:
+        replica = self._server.replica
+        with contextlib.suppress(NoLeader, ReplicaStopped):
+            status = replica.status()
+            if status.is_leader and status.connected:
+                await replica.transfer_leadership(timeout=self._timeout)
+        self._server.store.end_watches()

@@ -56,8 +56,8 @@ class StoreSettings:
     listen_clients: tuple[Url, ...]
     listen_peers: tuple[Url, ...]
     listen_metrics: tuple[Url, ...]
-    advertised_clients: tuple[str, ...]
-    advertised_peers: tuple[str, ...]
+    advertised_clients: tuple[Url, ...]
+    advertised_peers: tuple[Url, ...]
     members: Mapping[str, tuple[Url, ...]]
     """Of a new cluster, or of the one to join."""
     join: bool
@@ -104,8 +104,8 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         listen_clients=clients,
         listen_peers=peers,
         listen_metrics=metrics,
-        advertised_clients=tuple(url.text for url in advertised),
-        advertised_peers=tuple(url.text for url in own),
+        advertised_clients=advertised,
+        advertised_peers=own,
         members=members,
         join=flags.initial_cluster_state == "existing",
         token=flags.initial_cluster_token,
@@ -156,11 +156,6 @@ def _check_urls(
         raise SettingsError("--listen-client-urls: there must be at least one")
     if not peers:
         raise SettingsError("--listen-peer-urls: there must be at least one")
-    if len(peers) > 1:
-        raise SettingsError(
-            "--listen-peer-urls: only one is possible here; to listen on every address of this "
-            "machine, write 0.0.0.0"
-        )
     if "listen_client_urls" in given and "advertise_client_urls" not in given:
         raise SettingsError(
             "--advertise-client-urls is required when --listen-client-urls is set explicitly"

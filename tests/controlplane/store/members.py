@@ -5,18 +5,20 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from podling.controlplane.replica.config import Member, ReplicaConfig
+from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.membership import Member
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import (
     GrpcListener,
     ListenerConfig,
     ServerCertificate,
 )
-from podling.controlplane.store.etcd.rpc_cluster import MemberInfo
+from podling.controlplane.store.machine import commands
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
 from tests.ports import free_ports
+from tests.waiting import until
 
 PATIENCE = 15.0
 """Seconds until something that never comes is a failure."""
@@ -44,17 +46,11 @@ class Members:
     ) -> list[StoreServer]:
         """Start a cluster; with `listen` it serves gRPC clients too."""
         members = {
-            number: Member(f"replica-{number}", f"127.0.0.1:{port}")
+            number: Member(f"replica-{number}", (f"http://127.0.0.1:{port}",))
             for number, port in enumerate(free_ports(count), start=1)
         }
-        infos = [
-            MemberInfo(number, member.name, [f"https://{member.address}"], ["http://127.0.0.1:1"])
-            for number, member in members.items()
-        ]
         for number, member in members.items():
-            listener = ListenerConfig(
-                "127.0.0.1:0", infos, CLUSTER, number, tls=tls, leader_timeout=0.5
-            )
+            listener = ListenerConfig("127.0.0.1:0", CLUSTER, number, tls=tls, leader_timeout=0.5)
             config = StoreServerConfig(
                 self._replica_config(number, members, member.name),
                 store or StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05),
@@ -68,6 +64,20 @@ class Members:
         """Where its gRPC clients reach it."""
         assert server.listener is not None
         return f"127.0.0.1:{server.listener.port}"
+
+    @property
+    def endpoints(self) -> str:
+        """Those of all members that run, parted by commas."""
+        return ",".join(self.endpoint(server) for server in self.servers)
+
+    async def upgraded(self) -> None:
+        """Wait until the members have found that all of them know the newest commands."""
+        await until(
+            lambda: all(
+                server.store.status().cluster_version == commands.VERSION for server in self.servers
+            ),
+            "the newest commands may be used",
+        )
 
     async def leader(self) -> StoreServer:
         async with asyncio.timeout(PATIENCE):
@@ -89,7 +99,7 @@ class Members:
 
     async def listen_too(self, address: str) -> None:
         """Let the first member listen on one more address."""
-        config = ListenerConfig(address, [], CLUSTER, 1)
+        config = ListenerConfig(address, CLUSTER, 1)
         await GrpcListener(config, self.servers[0].store).start()
 
     async def _start(self, config: StoreServerConfig) -> StoreServer:

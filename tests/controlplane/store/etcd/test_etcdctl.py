@@ -1,50 +1,28 @@
-"""The real etcdctl against one and three members.
+"""The real etcdctl against one and three members: keys, watches, leases, locks.
 
 Skipped where it is not installed (Debian: apt install etcd-client).
 """
 
 import asyncio
-import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-import orjson
 import pytest
 
-from tests.controlplane.store.members import PATIENCE, Members
+from tests.controlplane.store.etcd.etcdctl import Run, etcdctl, needs_etcdctl, running
+from tests.controlplane.store.members import Members
+from tests.waiting import until
 
-ETCDCTL = shutil.which("etcdctl")
-
-pytestmark = pytest.mark.skipif(
-    ETCDCTL is None, reason="no etcdctl in PATH (apt install etcd-client)"
-)
-
-#: Runs etcdctl with arguments and standard input; returns its output. Fails if it fails.
-Run = Callable[..., Coroutine[Any, Any, str]]
-
-
-async def etcdctl(endpoints: str, *words: str, stdin: str = "", fails: bool = False) -> str:
-    process = await asyncio.create_subprocess_exec(
-        str(ETCDCTL), "--endpoints", endpoints, "--command-timeout=10s", *words,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE, env={**os.environ, "ETCDCTL_API": "3"},
-    )  # fmt: skip
-    async with asyncio.timeout(PATIENCE):
-        output, error = await process.communicate(stdin.encode())
-    text = (error if fails else output).decode()
-    assert (process.returncode != 0) == fails, f"etcdctl {words}: {error.decode()}"
-    return text
+pytestmark = needs_etcdctl
 
 
 @pytest.fixture(params=[1, 3], ids=["one member", "three members"])
 async def run(members: Members, request: pytest.FixtureRequest) -> AsyncIterator[Run]:
-    servers = await members.start(request.param, listen=True)
-    await members.leader()
-    endpoints = ",".join(members.endpoint(server) for server in servers)
+    await members.start(request.param, listen=True)
+    await members.upgraded()
 
     async def run(*words: str, stdin: str = "", fails: bool = False) -> str:
-        return await etcdctl(endpoints, *words, stdin=stdin, fails=fails)
+        return await etcdctl(members.endpoints, *words, stdin=stdin, fails=fails)
 
     yield run
 
@@ -88,24 +66,79 @@ async def test_a_lease_takes_its_keys_along(run: Run) -> None:
     assert "requested lease not found" in await run("lease", "revoke", lease, fails=True)
 
 
-async def test_every_member_tells_its_status(members: Members, run: Run) -> None:
-    await run("put", "a", "1")
-    found = orjson.loads(await run("endpoint", "status", "-w", "json"))
-    statuses = [each["Status"] for each in found]
-    leader = (await members.leader()).store.status().replica.member_id
-    assert {status["leader"] for status in statuses} == {leader}
-    assert len({status["header"]["member_id"] for status in statuses}) == len(members.servers)
-    listed = await run("member", "list")
-    assert listed.count("started") == len(members.servers)
-    await run("endpoint", "health")
-    hashes = orjson.loads(await run("endpoint", "hashkv", "-w", "json"))
-    assert len({each["HashKV"]["hash"] for each in hashes}) == 1
-    assert await run("alarm", "list") == ""
-    await run("defrag")
-
-
 async def test_a_mutex_is_held_by_one_at_a_time(run: Run) -> None:
     """A lease kept alive, a transaction on create revisions, a watch for deletions."""
     held = await asyncio.gather(*(run("lock", "mutex", "true") for _ in range(3)))
     assert held == ["", "", ""]
     assert await run("get", "mutex", "--prefix") == ""
+
+
+async def test_a_watch_is_told_what_happens(members: Members, run: Run) -> None:
+    async with running(members.endpoints, "watch", "a", "--prev-kv") as watch:
+        for value in "123":
+            await run("put", "a", value)
+        await watch.says("PUT", "a", "1", "a", "2", "PUT", "a", "2", "a", "3")
+        await run("del", "a")
+        await watch.says("DELETE", "a", "3", "a")
+
+
+async def test_watches_are_begun_one_after_the_other(members: Members, run: Run) -> None:
+    async with running(members.endpoints, "watch", "--interactive") as watch:
+        await watch.tell("watch a\nwatch b c\n")
+        await run("put", "a", "1", "")
+        await watch.says("PUT", "a", "1")
+        await run("put", "bb", "2")
+        await watch.says("PUT", "bb", "2")
+
+
+async def test_a_leader_is_elected_and_followed_by_the_next(members: Members, run: Run) -> None:
+    async with (
+        running(members.endpoints, "elect", "e", "first") as first,
+        running(members.endpoints, "elect", "--listen", "e") as listener,
+    ):
+        await first.says("first")
+        await listener.says("first")
+        async with running(members.endpoints, "elect", "e", "second") as second:
+            await run("get", "e", "--prefix")
+            await first.interrupt()
+            await second.says("second")
+            await listener.says("second")
+
+
+async def test_a_lock_passes_on_when_its_holder_is_interrupted(members: Members, run: Run) -> None:
+    async with running(members.endpoints, "lock", "mutex") as first:
+        held = await first.line()
+        async with running(members.endpoints, "lock", "mutex") as second:
+            while (await run("get", "mutex/", "--prefix", "--keys-only")).count("mutex/") < 2:
+                pass
+            assert await first.interrupt() == 0
+            passed_on = await second.line()
+    assert held.startswith("mutex/") and passed_on.startswith("mutex/") and held != passed_on
+
+
+async def test_keys_are_mirrored_to_another_cluster(
+    members: Members, run: Run, tmp_path: Path
+) -> None:
+    await run("put", "/a/old", "1")
+    there = Members(tmp_path / "there")
+    (other,) = await there.start(1, listen=True)
+    try:
+        options = ("--prefix=/a/", "--dest-prefix=/b/")
+        async with running(members.endpoints, "make-mirror", *options, there.endpoints):
+            await until(lambda: other.store.revision > 1, "the old key is mirrored")
+            await run("put", "/a/new", "2")
+            await until(lambda: other.store.revision > 2, "the new key is mirrored")
+        assert await etcdctl(there.endpoints, "get", "/", "--prefix") == "/b/new\n2\n/b/old\n1\n"
+    finally:
+        await there.stop(other)
+
+
+async def test_a_lease_is_kept_alive_and_lost(members: Members, run: Run) -> None:
+    lease = (await run("lease", "grant", "1")).split()[1]
+    await run("put", "a", "1", f"--lease={lease}")
+    async with running(members.endpoints, "lease", "keep-alive", lease) as keeper:
+        for _ in range(4):
+            await keeper.says(f"lease {lease} keepalived with TTL(1)")
+        assert await run("get", "a") == "a\n1\n"
+    await until(lambda: not members.servers[0].store.status().leases, "the lease has run out")
+    assert await run("get", "a") == ""

@@ -1,0 +1,144 @@
+"""Which member this is: the one its data directory belongs to, one that was added, or a new one.
+
+As in etcd, a data directory that was used before wins over what the flags say of the cluster: they
+describe a first start only. At a first start the others are asked, so that a member which has lost
+its data does not begin again under its old name, having forgotten what it promised.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from podling.controlplane.replica import bootstrap, joining
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import CannotJoin
+from podling.controlplane.replica.joining import Found
+from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.wal import data_dir
+from podling.controlplane.wal.disk import Disk
+from podling.controlplane.wal.segments import Identity
+from podling.launcher.errors import LauncherError
+from podling.launcher.store_settings import StoreSettings
+
+log = logging.getLogger(__name__)
+
+ETCD_FOLDER = "member"
+"""What etcd keeps its files in."""
+JOIN_SECONDS = 10.0
+"""How long a member that joins looks for the cluster."""
+
+
+class StrangeDirectory(LauncherError):
+    """The data directory is another program's, or was begun and never used."""
+
+
+class NotAMember(LauncherError):
+    """The cluster does not know this member, or knows it as one that has begun already."""
+
+
+async def replica_config(settings: StoreSettings, disk: Disk, tls: PeerTls | None) -> ReplicaConfig:
+    """Raises StrangeDirectory, NotAMember and DataDirectoryError."""
+    if (settings.data_dir / ETCD_FOLDER).exists():
+        raise StrangeDirectory(
+            f"{settings.data_dir} is a data directory of etcd, which is not read here: give this "
+            "member a directory of its own with --data-dir"
+        )
+    kept = _kept(settings.data_dir, disk)
+    if kept is not None:
+        return _config(settings, kept, _described(settings))
+    if settings.join:
+        found = await _find(settings, tls)
+        identity = Identity(found.cluster_id, found.member_id)
+        return _config(settings, identity, found.membership.members)
+    members = _described(settings)
+    member_id = next(number for number, each in members.items() if each.name == settings.name)
+    identity = Identity(bootstrap.cluster_id_of(members), member_id)
+    await _check_not_begun(settings, identity, tls)
+    return _config(settings, identity, members)
+
+
+def _config(
+    settings: StoreSettings, identity: Identity, members: Mapping[int, Member]
+) -> ReplicaConfig:
+    if identity.member_id not in members:
+        # What is on disk tells of the others.
+        members = {identity.member_id: Member(settings.name, _own_urls(settings))}
+    return ReplicaConfig(
+        name=settings.name,
+        member_id=identity.member_id,
+        cluster_id=identity.cluster_id,
+        members=members,
+        data_dir=settings.data_dir,
+        heartbeat_interval=settings.heartbeat_interval,
+        election_timeout=settings.election_timeout,
+        snapshot_count=settings.snapshot_count,
+        join=settings.join,
+    )
+
+
+def _kept(directory: Path, disk: Disk) -> Identity | None:
+    """Whose data directory it is; None if nobody has used it yet."""
+    path = directory / data_dir.IDENTITY
+    return data_dir.parse_identity(path, disk.read(path))[0] if disk.exists(path) else None
+
+
+def _described(settings: StoreSettings) -> dict[int, Member]:
+    """The members that the flags describe, with etcd's ids."""
+    described = {}
+    for name, urls in settings.members.items():
+        peer_urls = tuple(url.text for url in urls)
+        described[bootstrap.member_id_of(peer_urls, settings.token)] = Member(name, peer_urls)
+    return described
+
+
+def _own_urls(settings: StoreSettings) -> tuple[str, ...]:
+    return tuple(url.text for url in settings.advertised_peers)
+
+
+def _all_urls(settings: StoreSettings) -> list[str]:
+    return [url.text for urls in settings.members.values() for url in urls]
+
+
+async def _find(settings: StoreSettings, tls: PeerTls | None) -> Found:
+    """The cluster to join, which must be the one that the flags describe."""
+    own = _own_urls(settings)
+    try:
+        found = await joining.find_cluster(_all_urls(settings), own, tls, timeout=JOIN_SECONDS)
+    except CannotJoin as error:
+        raise NotAMember(f"{settings.name} cannot join: {error}") from None
+    listed = set(_all_urls(settings))
+    there = {url for each in found.membership.members.values() for url in each.peer_urls}
+    if listed != there:
+        raise NotAMember(
+            f"--initial-cluster lists {_shown(listed)}, but cluster {found.cluster_id:x} has "
+            f"{_shown(there)}: list its members as they are"
+        )
+    log.info("joining cluster %x as member %x", found.cluster_id, found.member_id)
+    return found
+
+
+async def _check_not_begun(
+    settings: StoreSettings, identity: Identity, tls: PeerTls | None
+) -> None:
+    """Raise NotAMember if the others have heard of this member before."""
+    if len(settings.members) == 1:
+        return
+    try:
+        found = await joining.find_cluster(
+            _all_urls(settings), _own_urls(settings), tls, timeout=0.0
+        )
+    except CannotJoin:
+        return  # nobody is there yet, or it is another cluster, which will refuse this member
+    me = found.membership.members[found.member_id]
+    if found.cluster_id == identity.cluster_id and me.client_urls:
+        raise NotAMember(
+            f"member {settings.name} ({found.member_id:x}) has already been bootstrapped, but "
+            f"{settings.data_dir} is empty. Without its data it could undo what it acknowledged: "
+            "restore the directory; or remove the member from the cluster, add it anew, and start "
+            "it with --initial-cluster-state=existing"
+        )
+
+
+def _shown(urls: set[str]) -> str:
+    return ", ".join(sorted(urls))

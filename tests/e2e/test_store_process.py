@@ -1,0 +1,198 @@
+"""`podling store` as a process: it starts, is killed, starts again, is told to stop, says no."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from podling.launcher.waiting import wait_for
+from tests.e2e.store_members import ENVIRONMENT, ETCDCTL, PODLING, StoreCluster
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(ETCDCTL is None, reason="no etcdctl in PATH (apt install etcd-client)"),
+]
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[StoreCluster]:
+    with StoreCluster(tmp_path) as cluster:
+        yield cluster.start()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[StoreCluster]:
+    with StoreCluster(tmp_path, 3) as cluster:
+        yield cluster.start()
+
+
+def refused(folder: Path, *flags: str, environment: dict[str, str] | None = None) -> str:
+    """What `podling store` says of flags that it does not take."""
+    done = subprocess.run(
+        [str(PODLING), "store", f"--data-dir={folder / 'data'}", *flags],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env=ENVIRONMENT | (environment or {}),
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert not (folder / "data" / "wal").exists(), "nothing is started"
+    return done.stderr
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(one: StoreCluster) -> None:
+    for number in range(20):
+        one.etcdctl("put", f"k{number}", "v")
+    one.members[0].kill()
+    one.start()
+    assert one.etcdctl("get", "k", "--prefix", "--keys-only").count("k") == 20
+
+
+def test_one_of_three_may_be_killed(three: StoreCluster) -> None:
+    three.etcdctl("put", "a", "1")
+    leader = three.leader()
+    leader.kill()
+    three.etcdctl("put", "a", "2")
+    three.start()
+    assert three.etcdctl("get", "a", at=leader) == "a\n2\n"
+
+
+def test_a_leader_that_is_told_to_stop_hands_over_first(three: StoreCluster) -> None:
+    leader = three.leader()
+    term = json.loads(three.etcdctl("endpoint", "status", "-w=json"))[0]["Status"]["raftTerm"]
+    assert leader.terminate() == 0
+    successor = three.leader()
+    assert successor is not leader
+    after = json.loads(three.etcdctl("endpoint", "status", "-w=json"))[0]["Status"]["raftTerm"]
+    assert after == term + 1, "one election, at once"
+
+
+def test_a_member_that_waits_for_others_stops_when_told(tmp_path: Path) -> None:
+    with StoreCluster(tmp_path, 3) as cluster:
+        lonely = cluster.members[0]
+        lonely.start(cluster.members)
+        lonely.await_answer()
+        assert lonely.terminate() == 0
+
+
+def test_a_watch_ends_when_its_member_stops(one: StoreCluster) -> None:
+    member = one.members[0]
+    watch = subprocess.Popen(
+        [str(ETCDCTL), f"--endpoints={member.client_url}", "watch", "a"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT | {"ETCDCTL_API": "3"},
+    )
+    try:
+        one.etcdctl("put", "a", "1")
+        assert member.terminate() == 0
+    finally:
+        watch.kill()
+        watch.communicate()
+
+
+def test_the_data_directory_wins_over_the_flags(one: StoreCluster) -> None:
+    """As in etcd, so that a member can be started by flags that describe another beginning."""
+    one.etcdctl("put", "a", "1")
+    before = one.etcdctl("member", "list")
+    (member,) = one.members
+    member.terminate()
+    member.start([member], "--initial-cluster-token=another")
+    member.await_answer()
+    assert one.etcdctl("get", "a") == "a\n1\n"
+    assert one.etcdctl("member", "list") == before
+
+
+def test_a_directory_is_used_by_one_process_at_a_time(one: StoreCluster, tmp_path: Path) -> None:
+    (member,) = one.members
+    command = [
+        word
+        for word in member.command(one.members)
+        if not word.startswith("--listen") and "advertise" not in word and "cluster" not in word
+    ]
+    again = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT
+    )
+    assert again.returncode == 1
+    assert "is in use by another process" in again.stderr
+
+
+def test_a_port_that_is_taken_is_named(one: StoreCluster, tmp_path: Path) -> None:
+    taken = one.members[0].client_url
+    done = subprocess.run(
+        [
+            str(PODLING), "store", f"--data-dir={tmp_path / 'other'}",
+            f"--listen-client-urls={taken}", f"--advertise-client-urls={taken}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+        ],
+        capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert taken.removeprefix("http://") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--listen-peer-urls=127.0.0.1:1"], "must begin with http:// or https://"),
+        (["--initial-cluster=a=http://127.0.0.1:1"], "couldn't find local name 'default'"),
+        (["--cert-file=a.crt", "--key-file=a.key"], "no URL is for https"),
+        (["--force-new-cluster"], "podling store recover"),
+        (["--client-cert-auth", "--name=x"], "--client-cert-auth is given"),
+        (["--client-cert-auth=false", "--name="], "--name: '' cannot be"),
+        (["--heartbeat-interval=soon"], "'soon' is not a valid int"),
+        (["--wal-dir=w"], "No such option"),
+        (["stray"], "No such command 'stray'"),
+    ],
+)
+def test_flags_that_are_wrong_are_told_in_a_line(
+    tmp_path: Path, flags: list[str], words: str
+) -> None:
+    assert words in refused(tmp_path, *flags)
+
+
+def test_flags_may_be_in_the_environment_but_not_in_both(tmp_path: Path) -> None:
+    environment = {"ETCD_HEARTBEAT_INTERVAL": "500"}
+    assert "--heartbeat-interval=500" in refused(tmp_path, environment=environment)
+    both = refused(tmp_path, "--heartbeat-interval=100", environment=environment)
+    assert "ETCD_HEARTBEAT_INTERVAL" in both and "shadowed" in both
+
+
+def test_a_directory_of_etcd_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data" / "member").mkdir(parents=True)
+    assert "is a data directory of etcd" in refused(tmp_path)
+
+
+def test_a_stop_is_heard_while_the_log_is_read(tmp_path: Path) -> None:
+    """Even before there is an event loop."""
+    with StoreCluster(tmp_path) as cluster:
+        (member,) = cluster.members
+        member.start(cluster.members)
+        assert member.process is not None
+        assert member.terminate() in (0, -signal.SIGTERM)
+
+
+def test_help_has_the_flags_by_section() -> None:
+    text = subprocess.run(
+        [str(PODLING), "store", "-h"], capture_output=True, text=True, timeout=20, check=True
+    ).stdout
+    sections = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
+    assert "--initial-cluster-token" in text and "[default: etcd-cluster]" in text
+
+
+def test_history_is_forgotten_by_itself(tmp_path: Path) -> None:
+    with StoreCluster(tmp_path) as cluster:
+        cluster.flags = ("--auto-compaction-retention=1s",)
+        cluster.start()
+        cluster.etcdctl("put", "a", "1")
+        cluster.etcdctl("put", "a", "2")
+        wait_for(
+            lambda: "revision 3 is forgotten" in cluster.members[0].said(), 10, lambda: cluster.members[0].said()
+        )
+        assert "compacted" in cluster.etcdctl("get", "a", "--rev=1", fails=True)
