@@ -69,8 +69,11 @@ class Disk(Protocol):
     def read(self, path: Path) -> bytes:
         """The whole file."""
 
-    def read_chunks(self, path: Path, size: int) -> Iterator[bytes]:
-        """The file in pieces of at most `size` bytes."""
+    def size(self, path: Path) -> int:
+        """Of the file, in bytes."""
+
+    def read_chunks(self, path: Path, size: int, start: int = 0) -> Iterator[bytes]:
+        """The file from byte `start` on, in pieces of at most `size` bytes."""
 
     def open(self, path: Path) -> File:
         """Open for writing, created with mode 0600 if missing; content is kept."""
@@ -199,8 +202,12 @@ class OsDisk:
     def read(self, path: Path) -> bytes:
         return path.read_bytes()
 
-    def read_chunks(self, path: Path, size: int) -> Iterator[bytes]:
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def read_chunks(self, path: Path, size: int, start: int = 0) -> Iterator[bytes]:
         with path.open("rb") as file:
+            file.seek(start)
             while chunk := file.read(size):
                 yield chunk
 

@@ -58,7 +58,11 @@ def encode_hard_state(state: HardState) -> bytes:
 
 
 def decode_hard_state(data: bytes, start: int = 0) -> HardState:
-    return HardState(*_HARD_STATE.unpack_from(data, start))
+    """Raises UnknownFormat."""
+    try:
+        return HardState(*_HARD_STATE.unpack_from(data, start))
+    except struct.error as error:
+        raise UnknownFormat(f"not a hard state: {error}") from error
 
 
 def encode_snapshot(snapshot: SnapshotMeta) -> bytes:

@@ -99,13 +99,13 @@ def encode(kind: RecordKind, payload: bytes, previous: int) -> tuple[bytes, int]
     return header + payload, checksum
 
 
-def decode(data: bytes, previous: int | None) -> Iterator[Record]:
+def decode(data: bytes, previous: int | None, start: int = 0) -> Iterator[Record]:
     """The records of a segment, in order, up to the zeros behind the last one.
 
     `previous` is the checksum before the first record, None to take what it says. Raises Torn or
     Corrupt after the intact ones.
     """
-    offset = 0
+    offset = start
     while offset < len(data):
         record = _intact(data, offset)
         if record is None:
@@ -181,7 +181,7 @@ def _verdict(data: bytes, offset: int) -> Torn | Corrupt:
     """Why there is no intact record at `offset`."""
     if reason := _newer(data, offset):
         return Corrupt(offset, reason)
-    position = _find_intact(data, offset + 1)
+    position = find_intact(data, offset + 1)
     if position is not None:
         return Corrupt(offset, f"the checksum does not match, and byte {position} is intact")
     if _has_zero_sector(data, offset):
@@ -196,7 +196,7 @@ _BEGIN = re.compile(
 )  # fmt: skip
 
 
-def _find_intact(data: bytes, start: int) -> int | None:
+def find_intact(data: bytes, start: int) -> int | None:
     """Where an intact record begins, from `start` on; where one may, if finding out takes long."""
     looked_at = 0
     for match in _BEGIN.finditer(data, start):

@@ -71,6 +71,11 @@ class SnapshotPart:
         self._file: File | None = None
         self._size = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
     def write(self, data: bytes) -> None:
         if self._file is None:
             if self._disk.exists(self._path):
@@ -109,8 +114,8 @@ def check(disk: Disk, path: Path, cluster_id: int) -> SnapshotMeta:
     return read_head(disk, path, cluster_id)
 
 
-def read_head(disk: Disk, path: Path, cluster_id: int) -> SnapshotMeta:
-    """What the file is a snapshot of. Raises Damaged."""
+def read_head(disk: Disk, path: Path, cluster_id: int | None) -> SnapshotMeta:
+    """What the file is a snapshot of, in this cluster or in any. Raises Damaged."""
     chunks = disk.read_chunks(path, READ_BYTES)
     try:
         for record in records.decode_stream(chunks):
@@ -120,7 +125,7 @@ def read_head(disk: Disk, path: Path, cluster_id: int) -> SnapshotMeta:
     raise Damaged(path, 0, "the file is empty", SNAPSHOT_REMEDY)
 
 
-def read_state(disk: Disk, path: Path, cluster_id: int) -> Iterator[bytes]:
+def read_state(disk: Disk, path: Path, cluster_id: int | None) -> Iterator[bytes]:
     """The pieces of state in the file. Raises Damaged, perhaps after some of them."""
     count = size = 0
     complete = False
@@ -143,11 +148,11 @@ def read_state(disk: Disk, path: Path, cluster_id: int) -> Iterator[bytes]:
         raise Damaged(path, 0, "the end is missing", SNAPSHOT_REMEDY)
 
 
-def _head(record: records.Record, cluster_id: int) -> SnapshotMeta:
+def _head(record: records.Record, cluster_id: int | None) -> SnapshotMeta:
     if record.kind != RecordKind.SNAPSHOT or len(record.payload) < _HEAD.size:
         raise records.Corrupt(0, "this is not a snapshot")
     (found,) = _HEAD.unpack_from(record.payload)
-    if found != cluster_id:
+    if cluster_id is not None and found != cluster_id:
         raise records.Corrupt(0, f"it belongs to cluster {found:x}, not to {cluster_id:x}")
     try:
         return encoding.decode_snapshot(record.payload, _HEAD.size)
