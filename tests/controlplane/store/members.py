@@ -7,6 +7,7 @@ from pathlib import Path
 
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.joining import find_cluster
 from podling.controlplane.replica.membership import Member
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import (
@@ -97,6 +98,27 @@ class Members:
         config = self._configs[server]
         return await self._start(replace(config, store=store or config.store))
 
+    async def join(self, name: str, peer_url: str) -> StoreServer:
+        """Start a member that was added with this peer URL; it serves gRPC clients too."""
+        known = self._configs[self.servers[0]].replica.members.values()
+        found = await find_cluster(
+            [url for each in known for url in each.peer_urls], [peer_url], None
+        )
+        number, members = found.member_id, dict(found.membership.members)
+        return await self._start(
+            StoreServerConfig(
+                self._replica_config(number, members, name, join=True),
+                StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05),
+                ListenerConfig("127.0.0.1:0", CLUSTER, number, leader_timeout=0.5),
+            )
+        )
+
+    async def removed(self, server: StoreServer) -> None:
+        """Wait until a member that was removed has ended itself, and clear it away."""
+        await until(lambda: self._deaths, "the removed member ends")
+        self._deaths.clear()
+        await self.stop(server)
+
     async def listen_too(self, address: str) -> None:
         """Let the first member listen on one more address."""
         config = ListenerConfig(address, CLUSTER, 1)
@@ -121,7 +143,9 @@ class Members:
         await server.start()
         return server
 
-    def _replica_config(self, number: int, members: dict[int, Member], name: str) -> ReplicaConfig:
+    def _replica_config(
+        self, number: int, members: dict[int, Member], name: str, *, join: bool = False
+    ) -> ReplicaConfig:
         return ReplicaConfig(
             name=name,
             member_id=number,
@@ -132,4 +156,5 @@ class Members:
             election_timeout=0.3,
             snapshot_count=200,
             catch_up_entries=50,
+            join=join,
         )
