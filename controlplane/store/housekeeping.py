@@ -14,6 +14,7 @@ from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.alarms import StoreAlarms
 from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.proposer import Proposer
 
@@ -111,9 +112,17 @@ class Housekeeping:
             )
 
     async def _revoke(self, lease_id: int) -> None:
+        lease = self._machine.leases.get(lease_id)
+        if lease is None or lease.deadline > asyncio.get_running_loop().time():
+            return
+        request: rq.LeaseExpireRequest | rq.LeaseRevokeRequest
+        if self._machine.cluster_version > commands.FIRST_VERSION:
+            request = rq.LeaseExpireRequest(lease_id, lease.renewals)
+        else:
+            request = rq.LeaseRevokeRequest(lease_id)
         try:
             root = self._machine.auth.root()
-            await self._proposer.propose(rq.LeaseRevokeRequest(lease_id), root)
+            await self._proposer.propose(request, root)
         except errors.StoreError as error:
             # It comes again while it exists, here or on the next leader.
             log.info("lease %x expired and was not revoked yet: %s", lease_id, error)

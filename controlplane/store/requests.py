@@ -232,6 +232,20 @@ class HashKVResponse(NamedTuple):
     hash_revision: int
 
 
+class LeaseExpireRequest(NamedTuple):
+    """Not etcd's: revoke a lease whose time is up, unless it was renewed once more meanwhile."""
+
+    id: int
+    renewals: int
+    """How often it had been renewed when its time was up."""
+
+
+class LeaseExpireResponse(NamedTuple):
+    revision: int
+    expired: bool
+    """Whether it is gone."""
+
+
 class HashCheckRequest(NamedTuple):
     """Not etcd's: every member compares its keys with this checksum of the leader's."""
 

@@ -20,6 +20,7 @@ _ALL_BUT_RENEWALS = (
     rq.CompactionRequest,
     rq.LeaseGrantRequest,
     rq.LeaseRevokeRequest,
+    rq.LeaseExpireRequest,
 )
 
 

@@ -1,4 +1,5 @@
-"""The replicated commands that came with version 2, as bytes: authentication and alarms.
+"""The replicated commands that came with version 2, as bytes: authentication, alarms, and
+the expiry of leases.
 
     later     = kind:u8 field*                 the request's fields in their order
     field     = i72 | length:u32 data          by its type; text is UTF-8
@@ -14,13 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 from podling.controlplane.store import auth_requests as auth
 from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.machine import fields
-from podling.controlplane.store.requests import AlarmRequest, HashCheckRequest
+from podling.controlplane.store.requests import AlarmRequest, HashCheckRequest, LeaseExpireRequest
 
 if TYPE_CHECKING:
     from podling.controlplane.store.machine.commands import Command
 
 #: Commands without parts of their own.
-Simple = auth.AuthChange | auth.AuthenticateRequest | AlarmRequest | HashCheckRequest
+Simple = (
+    auth.AuthChange
+    | auth.AuthenticateRequest
+    | AlarmRequest
+    | HashCheckRequest
+    | LeaseExpireRequest
+)
 
 #: 10 is ON_BEHALF.
 KINDS: dict[type, int] = {
@@ -38,6 +45,7 @@ KINDS: dict[type, int] = {
     auth.RoleDeleteRequest: 22,
     auth.RoleGrantPermissionRequest: 23,
     auth.RoleRevokePermissionRequest: 24,
+    LeaseExpireRequest: 25,
 }
 
 _TYPES = {kind: request for request, kind in KINDS.items()}

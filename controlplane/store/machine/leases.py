@@ -4,8 +4,11 @@ What is replicated is which leases exist, their time-to-live, and which keys are
 renewals and revocations are commands in the log, so every member has them. When a lease ends is
 not replicated: each member counts from when it applied the grant or the last renewal, which is
 never before the client was told. Only the leader acts on it, by proposing a revocation; so a lease
-ends for everybody at one revision. A member that begins to lead gives every lease its full time
-again, because clients could not renew while there was no leader.
+ends for everybody at one revision. A renewal may stand in the log before the revocation although
+the leader did not know of it when it proposed that; it counts all the same. So the leader names how
+often the lease had been renewed when its time was up, and if that has changed the lease lives on.
+A member that begins to lead gives every lease its full time again, because clients could not renew
+while there was no leader.
 
 Worked example, times in seconds: a lease of 5 is granted at 100, so it ends at 105. Renewed at 103
 it ends at 108; `expired(106)` then finds that the entry made at 100 is no longer true and makes one
@@ -31,13 +34,15 @@ SLACK = 1000
 class Lease:
     """One lease. `ttl` and `deadline` are in seconds, the latter of this member's clock."""
 
-    __slots__ = ("deadline", "id", "keys", "ttl")
+    __slots__ = ("deadline", "id", "keys", "renewals", "ttl")
 
     def __init__(self, lease_id: int, ttl: int, deadline: float) -> None:
         self.id = lease_id
         self.ttl = ttl
         self.deadline = deadline
         self.keys: set[bytes] = set()
+        self.renewals = 0
+        """Since the grant, or since the cluster went over to version 2; the same everywhere."""
 
 
 class Leases:
@@ -88,7 +93,13 @@ class Leases:
         if lease is None:
             raise errors.LeaseNotFound
         lease.deadline = now + lease.ttl
+        lease.renewals += 1
         return lease.ttl
+
+    def count_renewals_anew(self) -> None:
+        """As of now every member counts them."""
+        for lease in self._leases.values():
+            lease.renewals = 0
 
     def renew_all(self, now: float) -> None:
         """This member begins to lead."""
@@ -109,11 +120,11 @@ class Leases:
             lease.keys.add(key)
 
     def remaining(self, lease_id: int, now: float) -> int:
-        """Whole seconds left, rounded up; 0 if expired. Raises LeaseNotFound."""
+        """Whole seconds left, as etcd's cut off; 0 if expired. Raises LeaseNotFound."""
         lease = self._leases.get(lease_id)
         if lease is None:
             raise errors.LeaseNotFound
-        return max(0, int(-(-(lease.deadline - now) // 1)))
+        return max(0, int(lease.deadline - now))
 
     def by_deadline(self) -> list[Lease]:
         """All leases, the one that ends next first."""

@@ -10,10 +10,11 @@
       AUTH     item = size:u32 state           at most one; these three as in `auth_records`
       USERS    item = size:u32 user
       ROLES    item = size:u32 role
+      RENEWALS item = lease_id:i64 count:i64   of those leases that were renewed, behind LEASES
     record   = create:i64 mod:i64 version:i64 lease:i64 key_size:u32 value_size:u32 key value
     end      = tag:u8 crc32:u32                of everything before; zeros may follow, as padding
 
-The version is the oldest that knows all sections: 2 for the last four, else 1.
+The version is the oldest that knows all sections: 2 for the last five, else 1.
 
 The split follows what can be read: before the compact revision only the state it left, after it
 every change. So a restored member serves the same reads and watches as the one it came from.
@@ -25,7 +26,7 @@ and nothing that was there is freed meanwhile (`Mvcc.pin`).
 import itertools
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from podling.controlplane.store.key_values import KeyValue
@@ -40,7 +41,7 @@ MAGIC = b"podlingS"
 VERSION = 2
 """The newest that this program understands."""
 
-LEASES, BASE, HISTORY, END, UPGRADE, ALARMS, AUTH, USERS, ROLES = range(1, 10)
+LEASES, BASE, HISTORY, END, UPGRADE, ALARMS, AUTH, USERS, ROLES, RENEWALS = range(1, 11)
 
 SLICE = 256
 """Items in one section; drawing one must not take longer than a few milliseconds."""
@@ -55,7 +56,7 @@ _UPGRADE = struct.Struct(">I")
 _ALARM = struct.Struct(">QB")
 _SIZE = struct.Struct(">I")
 
-_SINCE_2 = frozenset((ALARMS, AUTH, USERS, ROLES))
+_SINCE_2 = frozenset((ALARMS, AUTH, USERS, ROLES, RENEWALS))
 
 
 class SnapshotError(ValueError):
@@ -68,6 +69,8 @@ class Contents(NamedTuple):
     store: Mvcc
     leases: Sequence[tuple[int, int]]
     """(id, time-to-live in seconds)"""
+    renewals: Mapping[int, int]
+    """How often, of those leases that were renewed."""
     cluster_version: int
     """The newest version of commands that may be proposed."""
     auth: AuthStore
@@ -102,6 +105,9 @@ def _small_sections(
         roles = (_sized(auth_records.encode_role(each)) for each in auth.roles.values())
         yield from _sections(ROLES, roles)
     yield from _sections(LEASES, [_LEASE.pack(lease.id, lease.ttl) for lease in leases])
+    if cluster_version > 1:
+        renewed = [_LEASE.pack(each.id, each.renewals) for each in leases if each.renewals]
+        yield from _sections(RENEWALS, renewed)
 
 
 def _write(store: Mvcc, small: Sequence[bytes]) -> Iterator[bytes]:
@@ -167,6 +173,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
         )
     store = Mvcc()
     leases: list[tuple[int, int]] = []
+    renewals: dict[int, int] = {}
     base: list[KeyValue] = []
     history: list[KeyValue] = []
     versions = [1]
@@ -175,6 +182,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
     readers: dict[int, Callable[[], None]] = {
         UPGRADE: lambda: versions.extend(_UPGRADE.unpack(source.take(_UPGRADE.size))),
         LEASES: lambda: leases.append(_LEASE.unpack(source.take(_LEASE.size))),
+        RENEWALS: lambda: renewals.update([_LEASE.unpack(source.take(_LEASE.size))]),
         ALARMS: lambda: alarms.append(_read_alarm(source)),
         AUTH: lambda: auth.states.append(auth_records.decode_state(_take_sized(source))),
         USERS: lambda: auth.users.append(auth_records.decode_user(_take_sized(source))),
@@ -189,7 +197,7 @@ def read(chunks: Iterable[bytes]) -> Contents:
     if history and history[-1].mod_revision > revision:
         raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
     store.finish_load(revision, compact_revision)
-    return Contents(store, leases, versions[-1], auth.store(), Alarms(alarms))
+    return Contents(store, leases, renewals, versions[-1], auth.store(), Alarms(alarms))
 
 
 def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) -> None:

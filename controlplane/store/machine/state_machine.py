@@ -38,6 +38,8 @@ from podling.controlplane.store.requests import (
     DeleteRangeResponse,
     HashCheckRequest,
     HashCheckResponse,
+    LeaseExpireRequest,
+    LeaseExpireResponse,
     LeaseGrantRequest,
     LeaseGrantResponse,
     LeaseKeepAliveRequest,
@@ -88,6 +90,7 @@ class StoreStateMachine:
             LeaseGrantRequest: self._lease_grant,
             LeaseRevokeRequest: self._lease_revoke,
             LeaseKeepAliveRequest: self._lease_keep_alive,
+            LeaseExpireRequest: self._lease_expire,
             ClusterVersionRequest: self._upgrade,
             AlarmRequest: self._alarm,
             HashCheckRequest: self._hash_check,
@@ -134,7 +137,7 @@ class StoreStateMachine:
         leases = Leases()
         now = self._now()
         for lease_id, ttl in contents.leases:
-            leases.grant(lease_id, ttl, now)
+            leases.grant(lease_id, ttl, now).renewals = contents.renewals.get(lease_id, 0)
         for kv in contents.store.live_records():
             if kv.lease:
                 leases.attach(kv.lease, kv.key)
@@ -173,6 +176,15 @@ class StoreStateMachine:
         self._commit()
         return LeaseRevokeResponse(self.store.revision)
 
+    def _lease_expire(self, request: LeaseExpireRequest) -> LeaseExpireResponse:
+        lease = self.leases.get(request.id)
+        if lease is None:
+            raise LeaseNotFound
+        expired = lease.renewals == request.renewals
+        if expired:
+            self._lease_revoke(LeaseRevokeRequest(request.id))
+        return LeaseExpireResponse(self.store.revision, expired)
+
     def _lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
         try:
             ttl = self.leases.renew(request.id, self._now())
@@ -182,6 +194,9 @@ class StoreStateMachine:
 
     def _upgrade(self, request: ClusterVersionRequest) -> ClusterVersionResponse:
         self._check_version(request.version)
+        if self.cluster_version == commands.FIRST_VERSION < request.version:
+            # Members of version 1 that were restored from a snapshot did not know all of them.
+            self.leases.count_renewals_anew()
         self.cluster_version = max(self.cluster_version, request.version)
         return ClusterVersionResponse(self.store.revision, self.cluster_version)
 

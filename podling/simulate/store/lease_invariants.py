@@ -10,6 +10,7 @@ from typing import Any
 
 from podling.controlplane.store.key_values import Event
 from podling.controlplane.store.requests import (
+    LeaseExpireRequest,
     LeaseGrantRequest,
     LeaseKeepAliveRequest,
     LeaseRevokeRequest,
@@ -64,7 +65,9 @@ class LeaseInvariants:
                 self._leases[command.id] = _Lease(command.ttl, self._now())
             elif isinstance(command, LeaseKeepAliveRequest) and result.ttl > 0:
                 self._leases[command.id].renewed = self._now()
-            elif isinstance(command, LeaseRevokeRequest):
+            elif isinstance(command, LeaseRevokeRequest) or (
+                isinstance(command, LeaseExpireRequest) and result.expired
+            ):
                 self._revoked(command.id, events)
         self._follow(events)
 

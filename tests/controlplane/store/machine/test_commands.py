@@ -54,6 +54,7 @@ SINCE_2 = st.one_of(
         rq.AlarmRequest, st.sampled_from(rq.AlarmAction), MEMBERS, st.sampled_from(rq.AlarmType)
     ),
     st.builds(rq.HashCheckRequest, MEMBERS, NUMBERS, NUMBERS, NUMBERS),
+    st.builds(rq.LeaseExpireRequest, NUMBERS, NUMBERS),
     st.builds(auth.AuthEnableRequest),
     st.builds(auth.AuthDisableRequest),
     st.builds(auth.AuthenticateRequest, NAMES, DATA),
