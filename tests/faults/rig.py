@@ -71,11 +71,17 @@ class Rig:
         try:
             if kind is None:
                 await self.judge()
-        except (AssertionError, TimeoutError) as failure:
-            raise AssertionError(f"seed {self.seed}: {failure}\n{self.members.said()}") from error
+            elif error is not None:
+                error.add_note(self._told())
+        except BaseException as failure:
+            failure.add_note(self._told())
+            raise
         finally:
             await self.workload.close()
             await self._stack.aclose()
+
+    def _told(self) -> str:
+        return f"seed {self.seed}\n{self.members.said()}"
 
     async def ready(self, *members: Member) -> None:
         """Wait until these members, or all, answer linearizable reads."""
@@ -102,6 +108,7 @@ class Rig:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while True:
+                    assert member.running, f"{member.name} has ended"
                     try:
                         await self.client(member).do(PROBE)
                     except grpc.aio.AioRpcError as error:
@@ -130,13 +137,15 @@ class Rig:
         workload.recorder.returned(final, answer)
         await self._await_watches(answer.revision)
         history = workload.recorder.history()
-        events = [event for watched in workload.watched for event in watched.events]
+        # What was left under way may happen even now: it belongs to the next part.
+        watches = [watched.take(answer.revision) for watched in workload.watched]
+        events = [event for watched in watches for event in watched.events]
         first = self.order.timeline.revision + 1
         verdict = self.order.judge(history, events)
         assert verdict, str(verdict)
-        for watched in workload.watched:
+        for watched in watches:
             check_watch(watched, self.order.timeline, first)
-        check_leases(workload.leases, workload.watched)
+        check_leases(workload.leases, watches)
         await self._compare_hashes(there, answer.revision)
         self.operations += len(history)
         workload.forget()

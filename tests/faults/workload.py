@@ -51,6 +51,13 @@ class Watched:
     """When each came, by the loop's clock."""
     next_revision: int = 2
 
+    def take(self, revision: int) -> "Watched":
+        """What came until `revision`, which is forgotten here."""
+        count = sum(event.kv.mod_revision <= revision for event in self.events)
+        taken = Watched(self.name, self.events[:count], self.arrived[:count])
+        del self.events[:count], self.arrived[:count]
+        return taken
+
 
 @dataclass
 class Leased:
@@ -103,12 +110,9 @@ class Workload:
         await self._watching.close()
 
     def forget(self) -> None:
-        """Begin new records, after `stop`."""
+        """Begin new records of operations and leases, after `stop`."""
         self.recorder = Recorder(self._loop.time)
         self.leases.clear()
-        for watched in self.watched:
-            watched.events.clear()
-            watched.arrived.clear()
 
     async def make_progress(self, operations: int, seconds: float) -> None:
         """Wait until so many more were answered. Raises TimeoutError."""
