@@ -273,8 +273,8 @@ class Driver:
         self._parts.transport.send([m for m in messages if not isinstance(m, InstallSnapshot)])
         for message in messages:
             if isinstance(message, InstallSnapshot):
-                chunks = self._parts.snapshots.read(message)
-                self._parts.transport.send_snapshot(message, chunks)
+                file = self._parts.snapshots.file(message.snapshot)
+                self._parts.transport.send_snapshot(message, file)
 
     def _install(self, snapshot: SnapshotMeta) -> None:
         log.info("%s takes over the snapshot at entry %d", self._name, snapshot.index)

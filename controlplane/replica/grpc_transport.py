@@ -7,7 +7,7 @@ fraction of that; and whatever waits to be sent goes in one message.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from podling.controlplane.replica.membership import Member
 from podling.controlplane.replica.peer_link import LinkEvents, PeerLink
 from podling.controlplane.replica.peer_security import CHANNEL_OPTIONS, CallRefused, Gate, PeerTls
 from podling.controlplane.replica.peer_service import Incoming, PeerService
-from podling.controlplane.replica.transport import Receiver, TransportError
+from podling.controlplane.replica.transport import Receiver, SnapshotFile, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -124,10 +124,8 @@ class GrpcTransport:
             if way is not None:
                 way.link.send(message)
 
-    def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
-        self._tasks.spawn(
-            self._stream_snapshot(message, chunks), name=f"snapshot-to-{message.to:x}"
-        )
+    def send_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
+        self._tasks.spawn(self._stream_snapshot(message, file), name=f"snapshot-to-{message.to:x}")
 
     def connected_peers(self) -> frozenset[int]:
         return self._connected
@@ -138,11 +136,9 @@ class GrpcTransport:
     def wire_versions(self) -> Mapping[int, int]:
         return {peer: self._links[peer].link.version for peer in self._connected}
 
-    async def _stream_snapshot(
-        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
-    ) -> None:
+    async def _stream_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
         way = self._links.get(message.to)
-        ok = way is not None and await way.link.send_snapshot(message, chunks)
+        ok = way is not None and await way.link.send_snapshot(message, file)
         if self.receiver is not None:
             self.receiver.snapshot_sent(message.to, ok)
 

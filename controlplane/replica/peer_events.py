@@ -88,11 +88,19 @@ class PeerEvents:
         self._running.node.snapshot_sent(peer, ok)
         self._running.driver.wake()
 
+    async def snapshot_kept(self, message: InstallSnapshot, size: int) -> int:
+        if self._needs(message):
+            return await self._running.received.kept(message.snapshot, size)
+        return size
+
     async def snapshot_offered(
-        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
+        self, message: InstallSnapshot, offset: int, size: int, chunks: AsyncIterator[bytes]
     ) -> None:
         if message.term < self._running.node.term:
             raise SnapshotRefused("it comes from a leader of an earlier term")
-        if message.snapshot.index > self._running.node.raft.log.committed:
-            await self._running.snapshots.receive(message.snapshot, chunks)
+        if self._needs(message):
+            await self._running.received.receive(message.snapshot, offset, size, chunks)
         self._running.driver.received([message])
+
+    def _needs(self, message: InstallSnapshot) -> bool:
+        return message.snapshot.index > self._running.node.raft.log.committed

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
@@ -23,6 +23,8 @@ from podling.controlplane.replica.peer_security import (
     Gate,
     open_channel,
 )
+from podling.controlplane.replica.snapshot_sender import SnapshotNotSent, SnapshotSender
+from podling.controlplane.replica.transport import SnapshotFile
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,6 @@ BATCH_BYTES = 2 * 1024 * 1024
 """Entries in one batch, unless a single message has more."""
 CONNECT_TIMEOUT = 2.0
 """Seconds until an attempt is given up."""
-SNAPSHOT_PROGRESS_TIMEOUT = 20.0
-"""Seconds that a piece of a snapshot may take."""
 WORRYING_FAILURES = 7
 """Attempts in a row, in about two seconds, after which a peer is complained about: before, it may
 be starting, or be stopped together with this one."""
@@ -116,24 +116,15 @@ class PeerLink:
             self._addresses.rotate(-1)
             await self._pause()
 
-    async def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> bool:
-        """Stream a snapshot file on a call of its own; whether the peer has it."""
+    async def send_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> bool:
+        """Stream a snapshot file on calls of its own; whether the peer has it."""
         try:
-            async with self._channel() as channel:
-                call = PeerStub(channel).Snapshot(metadata=self._gate.call_metadata(self._peer))
-                await _write(call, pb.SnapshotPiece(message=wire.encode(message)))
-                async for data in chunks:
-                    await _write(call, pb.SnapshotPiece(data=data))
-                async with asyncio.timeout(SNAPSHOT_PROGRESS_TIMEOUT):
-                    await call.done_writing()
-                    await call
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError) as error:
-            log.warning(
-                "snapshot at %d not sent to %s: %s",
-                message.snapshot.index,
-                self._name,
-                reason_of(error),
-            )
+            if self.version < wire.READS_SNAPSHOTS:
+                raise SnapshotNotSent("it runs an older program, which cannot read it; upgrade it")
+            await SnapshotSender(self._channel, self._gate, message, file).send()
+        except SnapshotNotSent as error:
+            index = message.snapshot.index
+            log.warning("snapshot at %d not sent to %s: %s", index, self._name, error)
             return False
         return True
 
@@ -231,13 +222,6 @@ async def _until_end(
     except grpc.aio.AioRpcError as error:
         return error
     return None
-
-
-async def _write(
-    call: "grpc.aio.StreamUnaryCall[pb.SnapshotPiece, pb.Empty]", piece: pb.SnapshotPiece
-) -> None:
-    async with asyncio.timeout(SNAPSHOT_PROGRESS_TIMEOUT):
-        await call.write(piece)
 
 
 def _size(message: Message) -> int:

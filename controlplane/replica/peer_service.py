@@ -89,15 +89,21 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         try:
             first = await anext(request_iterator)
             message = _install_snapshot(first.message, peer)
-            await self._taking().snapshot_offered(message, _data(request_iterator))
+            data = _data(request_iterator)
+            await self._taking().snapshot_offered(message, first.offset, first.size, data)
         except (SnapshotRefused, wire.UnknownMessage, StopAsyncIteration) as error:
             log.warning("snapshot of member %x is refused: %s", peer, error)
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.Empty()
 
     async def SnapshotOffset(self, request: pb.SnapshotOffer, context: Any) -> pb.SnapshotKept:
-        await self._admit(context)
-        return pb.SnapshotKept(offset=0)
+        peer = (await self._admit(context)).member_id
+        try:
+            message = _install_snapshot(request.message, peer)
+            return pb.SnapshotKept(offset=await self._taking().snapshot_kept(message, request.size))
+        except (SnapshotRefused, wire.UnknownMessage) as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            raise
 
     async def Members(self, request: pb.MembersRequest, context: Any) -> pb.MembersResponse:
         gate = self._owner.gate

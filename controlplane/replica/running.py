@@ -18,6 +18,7 @@ from podling.controlplane.replica.errors import ReplicaStopped
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals
 from podling.controlplane.replica.reads import Read, Reads
+from podling.controlplane.replica.received_snapshots import ReceivedSnapshots
 from podling.controlplane.replica.recovery import recover
 from podling.controlplane.replica.roster import Roster
 from podling.controlplane.replica.snapshots import Snapshots, run_job
@@ -73,6 +74,7 @@ class Running:
         self.node = RawNode(_raft_config(config), recovered.stored, around.dice)
         roster.begin(_committed_configuration(self.node))
         self.snapshots = Snapshots(data_dir, self._snapshot_worker)
+        self.received = ReceivedSnapshots(data_dir, self._snapshot_worker)
         self._persister = Persister(
             self._writer, self._log_worker, self._written, self._disk_failed
         )
@@ -149,7 +151,7 @@ class Running:
         loop = asyncio.get_running_loop()
         try:
             await run_job(self._log_worker, self._writer.close(), loop)
-            await run_job(self._snapshot_worker, lambda: None, loop)
+            await self.received.forget()
         finally:
             self._log_worker.close()
             self._snapshot_worker.close()

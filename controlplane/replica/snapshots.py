@@ -1,4 +1,4 @@
-"""Snapshots of one replica: when to make one, how to send one, how to take one.
+"""Snapshots of one replica: how to make one, how to send one. `received_snapshots` takes one.
 
 Files are written and read by a worker of their own, so that the log's syncs do not wait for them;
 the state machine's state is drawn from a piece at a time, and the event loop runs in between.
@@ -11,18 +11,34 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
-from podling.controlplane.raft.messages import InstallSnapshot, SnapshotMeta
+from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.replica.state_machine import StateMachine
-from podling.controlplane.replica.transport import SnapshotRefused
 from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir
-from podling.controlplane.wal.disk import Worker
-from podling.controlplane.wal.errors import DataDirectoryError
+from podling.controlplane.wal.disk import Disk, Worker
 from podling.controlplane.wal.snapshot_file import SnapshotPart
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class StoredSnapshot:
+    """A snapshot file on this member's disk; implements `transport.SnapshotFile`."""
+
+    def __init__(self, disk: Disk, worker: Worker, path: Path) -> None:
+        self._disk = disk
+        self._worker = worker
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+
+    async def size(self) -> int:
+        return await run_job(self._worker, lambda: self._disk.size(self._path), self._loop)
+
+    async def read(self, offset: int) -> AsyncIterator[bytes]:
+        chunks = self._disk.read_chunks(self._path, snapshot_file.READ_BYTES, offset)
+        while data := await run_job(self._worker, lambda: next(chunks, b""), self._loop):
+            yield data
 
 
 class Snapshots:
@@ -32,7 +48,6 @@ class Snapshots:
         self._data_dir = data_dir
         self._worker = worker
         self._loop = asyncio.get_running_loop()
-        self._receiving = False
         self.saving = False
         """Whether whoever calls `save` is at it."""
 
@@ -54,34 +69,9 @@ class Snapshots:
         log.info("saved a snapshot at entry %d", snapshot.index)
         return await self._run(self._data_dir.remove_old_snapshots)
 
-    async def receive(self, snapshot: SnapshotMeta, chunks: AsyncIterator[bytes]) -> None:
-        """Write what a leader streams to a file; raises SnapshotRefused."""
-        if self._receiving:
-            raise SnapshotRefused("another snapshot is being received")
-        self._receiving = True
-        part = self._part(snapshot)
-        try:
-            async for data in chunks:
-                await self._run(lambda data=data: part.write(data))  # type: ignore[misc]
-            await self._run(lambda: part.finish(self._data_dir.identity.cluster_id))
-        except DataDirectoryError as error:
-            await self._run(part.abandon)
-            raise SnapshotRefused(str(error)) from error
-        except BaseException:
-            await self._run(part.abandon)
-            raise
-        finally:
-            self._receiving = False
-        log.info("received a snapshot at entry %d", snapshot.index)
-
-    async def read(self, message: InstallSnapshot) -> AsyncIterator[bytes]:
-        """The bytes of a snapshot file, as they are on disk."""
-        path = self.path(message.snapshot)
-        chunks = await self._run(
-            lambda: self._data_dir.disk.read_chunks(path, snapshot_file.READ_BYTES)
-        )
-        while (data := await self._run(lambda: next(chunks, b""))) != b"":
-            yield data
+    def file(self, snapshot: SnapshotMeta) -> "StoredSnapshot":
+        """The snapshot's file, to be sent."""
+        return StoredSnapshot(self._data_dir.disk, self._worker, self.path(snapshot))
 
     def state(self, snapshot: SnapshotMeta) -> Iterator[bytes]:
         """The pieces of state in a snapshot file; raises Damaged."""

@@ -34,12 +34,20 @@ class Receiver(Protocol):
     def removed(self, peer: int) -> None:
         """`peer` says that this member was removed from the cluster."""
 
-    async def snapshot_offered(
-        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
-    ) -> None:
-        """A peer streams a snapshot file; return when it is safe on disk.
+    async def snapshot_kept(self, message: InstallSnapshot, size: int) -> int:
+        """How much of this file of `size` bytes need not be sent.
 
-        Raises SnapshotRefused if it is not taken.
+        That is what came of a stream that broke. Whoever may still be sending the file is not
+        listened to any more.
+        """
+
+    async def snapshot_offered(
+        self, message: InstallSnapshot, offset: int, size: int, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """A peer streams a snapshot file from `offset` on; return when all of it is safe on disk.
+
+        Its `size` is 0 if the peer has not said it. Raises SnapshotRefused if it is not taken, or
+        the stream ends too early.
         """
 
     def snapshot_sent(self, peer: int, ok: bool) -> None:
@@ -48,6 +56,16 @@ class Receiver(Protocol):
 
 class SnapshotRefused(Exception):
     """An offered snapshot is not taken; the text says why."""
+
+
+class SnapshotFile(Protocol):
+    """A snapshot file as its sender has it. Both may raise OSError."""
+
+    async def size(self) -> int:
+        """Of the whole file, in bytes."""
+
+    def read(self, offset: int) -> AsyncIterator[bytes]:
+        """Its bytes from `offset` on."""
 
 
 class Transport(Protocol):
@@ -75,8 +93,11 @@ class Transport(Protocol):
     def send(self, messages: Sequence[Message]) -> None:
         """Send each message to its `to`. Never waits: what cannot be queued is dropped."""
 
-    def send_snapshot(self, message: InstallSnapshot, chunks: AsyncIterator[bytes]) -> None:
-        """Stream a snapshot file to `message.to`, ending in `Receiver.snapshot_sent`."""
+    def send_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
+        """Stream a snapshot file to `message.to`, ending in `Receiver.snapshot_sent`.
+
+        What the receiver has kept of an earlier stream is not sent again.
+        """
 
     def connected_peers(self) -> frozenset[int]:
         """Peers to and from which the ways are open now."""

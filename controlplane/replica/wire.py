@@ -17,6 +17,9 @@ VERSION = 2
 """The newest that this program speaks; it speaks all before, too."""
 CHANGES_MEMBERS = 2
 """The version that brought changes of membership."""
+READS_SNAPSHOTS = 2
+"""The oldest version whose programs can read the snapshot files of this one: their format changed
+with it. Who is older gets entries as long as the log has them, and the rest when it is upgraded."""
 
 
 class UnknownMessage(ValueError):

@@ -78,9 +78,10 @@ class MemoryDisk:
         """The process ends, and the machine goes on: everything written is there."""
         self._end_life()
 
-    def cut_after(self, steps: int) -> None:
-        """After so many more steps every call raises PowerLost, until `crash` or `kill`."""
-        self._cut_at = self.steps + steps
+    def cut_after(self, steps: int | None) -> None:
+        """After so many more steps every call raises PowerLost, until `crash` or `kill`. None: not
+        after all."""
+        self._cut_at = None if steps is None else self.steps + steps
 
     @property
     def is_cut(self) -> bool:
@@ -125,9 +126,12 @@ class MemoryDisk:
     def read(self, path: Path) -> bytes:
         return bytes(self._content(path).cached)
 
-    def read_chunks(self, path: Path, size: int) -> Iterator[bytes]:
+    def size(self, path: Path) -> int:
+        return len(self._content(path).cached)
+
+    def read_chunks(self, path: Path, size: int, start: int = 0) -> Iterator[bytes]:
         content = self._content(path)
-        offset = 0
+        offset = start
         while chunk := bytes(content.cached[offset : offset + size]):
             yield chunk
             offset += len(chunk)

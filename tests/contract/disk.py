@@ -47,6 +47,9 @@ class DiskContract:
         write(disk, root / "file", b"12345678")
 
         assert list(disk.read_chunks(root / "file", 3)) == [b"123", b"456", b"78"]
+        assert list(disk.read_chunks(root / "file", 3, 4)) == [b"567", b"8"]
+        assert list(disk.read_chunks(root / "file", 3, 8)) == []
+        assert disk.size(root / "file") == 8
 
     def test_opening_keeps_what_is_there(self, disk: Disk, root: Path) -> None:
         write(disk, root / "file", b"before")
@@ -97,13 +100,23 @@ class DiskContract:
         [
             lambda disk, path: disk.read(path),
             lambda disk, path: list(disk.read_chunks(path, 5)),
+            lambda disk, path: disk.size(path),
             lambda disk, path: disk.remove(path),
             lambda disk, path: disk.rename(path, path.with_name("other")),
             lambda disk, path: disk.list_files(path),
             lambda disk, path: disk.sync_directory(path),
             lambda disk, path: disk.open(path / "file"),
         ],
-        ids=["read", "read_chunks", "remove", "rename", "list_files", "sync_directory", "open"],
+        ids=[
+            "read",
+            "read_chunks",
+            "size",
+            "remove",
+            "rename",
+            "list_files",
+            "sync_directory",
+            "open",
+        ],
     )
     def test_what_is_not_there_is_an_error(
         self, disk: Disk, root: Path, missing: Callable[[Disk, Path], object]

@@ -28,6 +28,9 @@ class Recorder:
     sent: list[tuple[int, bool]] = field(default_factory=list)
     snapshots: list[tuple[InstallSnapshot, bytes]] = field(default_factory=list)
     refuse: str = ""
+    kept: int = 0
+    parts: list[tuple[int, int]] = field(default_factory=list)
+    """(offset, size) of each snapshot."""
     command_version: int = 1
     removed_by: list[int] = field(default_factory=list)
     membership: Membership = field(default_factory=Membership)
@@ -44,12 +47,16 @@ class Recorder:
     def removed(self, peer: int) -> None:
         self.removed_by.append(peer)
 
+    async def snapshot_kept(self, message: InstallSnapshot, size: int) -> int:
+        return self.kept
+
     async def snapshot_offered(
-        self, message: InstallSnapshot, chunks: AsyncIterator[bytes]
+        self, message: InstallSnapshot, offset: int, size: int, chunks: AsyncIterator[bytes]
     ) -> None:
         if self.refuse:
             raise SnapshotRefused(self.refuse)
         self.snapshots.append((message, b"".join([chunk async for chunk in chunks])))
+        self.parts.append((offset, size))
 
     def snapshot_sent(self, peer: int, ok: bool) -> None:
         self.sent.append((peer, ok))
@@ -129,22 +136,45 @@ class TransportContract:
         first, second = await self.started(one, two)
         message = InstallSnapshot(1, 2, 1, SnapshotMeta(9, 1, Configuration(frozenset({1, 2}))))
         pieces = [bytes([number]) * 100_000 for number in range(20)]
-        one.send_snapshot(message, _stream(pieces))
+        one.send_snapshot(message, Pieces(pieces))
         await until(lambda: bool(first.sent), "the end is reported")
 
         assert first.sent == [(2, True)]
         assert second.snapshots == [(message, b"".join(pieces))]
+        assert second.parts == [(0, 2_000_000)]
+
+    async def test_what_the_receiver_has_of_a_snapshot_is_not_sent(
+        self, one: Transport, two: Transport
+    ) -> None:
+        first, second = await self.started(one, two)
+        second.kept = 250_000
+        message = InstallSnapshot(1, 2, 1, SnapshotMeta(9, 1))
+        one.send_snapshot(message, Pieces([b"a" * 100_000, b"b" * 100_000, b"c" * 100_000]))
+        await until(lambda: bool(first.sent), "the end is reported")
+
+        assert first.sent == [(2, True)]
+        assert second.snapshots == [(message, b"c" * 50_000)]
+        assert second.parts == [(250_000, 300_000)]
 
     async def test_a_refused_snapshot_is_reported(self, one: Transport, two: Transport) -> None:
         first, second = await self.started(one, two)
         second.refuse = "not now"
         message = InstallSnapshot(1, 2, 1, SnapshotMeta(9, 1))
-        one.send_snapshot(message, _stream([b"x" * 100_000] * 50))
+        one.send_snapshot(message, Pieces([b"x" * 100_000] * 50))
         await until(lambda: bool(first.sent), "the end is reported")
 
         assert first.sent == [(2, False)]
 
 
-async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+class Pieces:
+    """A snapshot file of these; implements `transport.SnapshotFile`."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._data = b"".join(pieces)
+
+    async def size(self) -> int:
+        return len(self._data)
+
+    async def read(self, offset: int) -> AsyncIterator[bytes]:
+        for start in range(offset, len(self._data), 100_000):
+            yield self._data[start : start + 100_000]

@@ -1,0 +1,110 @@
+"""A snapshot over gRPC whose connection breaks in the middle, on the real disk."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from podling.aiokit.tasks import TaskSet
+from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.membership import Member
+from tests.controlplane.replica.group import Group
+from tests.ports import free_ports
+from tests.waiting import until
+
+MEGABYTE = 1_000_000
+
+
+class BreakingWay:
+    """Passes bytes on to a port, and breaks connections that have carried too many."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._tasks = TaskSet("way")
+        self._server: asyncio.Server | None = None
+        self.limit = 2**62
+        """Bytes after which the next connections break."""
+        self.breaks = 0
+
+    async def start(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._tasks.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        except ConnectionRefusedError:
+            writer.close()
+            return
+        forth = self._tasks.spawn(self._carry(reader, back), name="forth")
+        self._tasks.spawn(self._carry(there, writer), name="back")
+        await asyncio.wait([forth])
+        writer.close()
+        back.close()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carried = 0
+        try:
+            while data := await reader.read(65536):
+                carried += len(data)
+                if carried > self.limit:
+                    self.breaks += 1
+                    break
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        writer.close()
+
+
+@pytest.fixture
+async def ways() -> AsyncIterator[dict[int, BreakingWay]]:
+    """To each member, by its number."""
+    ways = {number: BreakingWay(port) for number, port in enumerate(free_ports(3), start=1)}
+    yield ways
+    for way in ways.values():
+        await way.stop()
+
+
+async def test_the_stream_goes_on_where_it_broke(
+    tmp_path: Path, ways: dict[int, BreakingWay], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    members = {}
+    for (number, way), port in zip(ways.items(), free_ports(3), strict=True):
+        await way.start(port)
+        members[number] = Member(f"replica-{number}", (f"http://127.0.0.1:{port}",))
+
+    def transport(config: ReplicaConfig) -> GrpcTransport:
+        listen = (f"127.0.0.1:{ways[config.member_id]._port}",)
+        mine = GrpcTransportConfig(0xC1, config.member_id, members, None, listen)
+        return GrpcTransport(mine, group.dice)
+
+    settings = {"heartbeat_interval": 0.05, "snapshot_count": 10, "catch_up_entries": 1}
+    group = Group(tmp_path, transport, members, settings)
+    await group.start()
+    try:
+        leader = await group.leader_id()
+        away = leader % 3 + 1
+        await group.stop(away)
+        for number in range(12):
+            await group.replicas[leader].propose(bytes([65 + number]) * (MEGABYTE // 2))
+        await until(lambda: group.replicas[leader].status().first_index > 5, "compacted")
+        ways[away].limit = 3 * MEGABYTE
+        await group.start(away)
+        await until(lambda: ways[away].breaks, "the way has broken", group.describe)
+        ways[away].limit = 2**62
+        assert len(await group.equal()) == 12
+        assert group.ledgers[away].restored >= 1
+    finally:
+        await group.stop()
+    began = [int(each) for each in re.findall(r"goes on at byte (\d+)", caplog.text)]
+    assert began
+    assert began[-1] > MEGABYTE
