@@ -167,7 +167,8 @@ async def test_leases_over_the_wire(client: Client) -> None:
     await keep_alive.done_writing()
     asked = rpc_pb2.LeaseTimeToLiveRequest(ID=granted.ID, keys=True)
     found = await client.lease.LeaseTimeToLive(asked)
-    assert (found.TTL, found.grantedTTL, list(found.keys)) == (60, 60, [b"a"])
+    assert (found.grantedTTL, list(found.keys)) == (60, [b"a"])
+    assert found.TTL in (59, 60)
     await client.lease.LeaseRevoke(rpc_pb2.LeaseRevokeRequest(ID=granted.ID))
     assert (await client.kv.Range(rpc_pb2.RangeRequest(key=b"a"))).count == 0
 
