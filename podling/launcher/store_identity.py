@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 ETCD_FOLDER = "member"
 """What etcd keeps its files in."""
-JOIN_SECONDS = 10.0
+JOIN_SECONDS = 5.0
 """How long a member that joins looks for the cluster."""
 
 
