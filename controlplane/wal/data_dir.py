@@ -105,6 +105,7 @@ class DataDir:
                 "ended before it could say so", self.log_path, snapshot.index,
             )  # fmt: skip
             log_reader.void(contents, snapshot)
+        log_reader.enter_term(contents, snapshot)
         self._check_complete(contents, snapshot)
         entries, base_term = log_reader.with_base(contents.entries, snapshot)
         stored = StoredState(snapshot, contents.hard_state, entries, base_term)

@@ -129,12 +129,16 @@ def continues(entries: list[Entry], snapshot: SnapshotMeta) -> bool:
 
 
 def void(contents: LogContents, snapshot: SnapshotMeta) -> None:
-    """Take the log for void behind `snapshot`, which some leader of its term had."""
-    state = contents.hard_state
-    if state.term < snapshot.term:
-        contents.hard_state = HardState(snapshot.term, commit=snapshot.index)
+    """Take the log for void behind `snapshot`."""
     contents.entries.clear()
     contents.void_to = snapshot.index
+
+
+def enter_term(contents: LogContents, snapshot: SnapshotMeta) -> None:
+    """Be in the term of `snapshot` at least: it had a leader, for whom nobody votes again."""
+    state = contents.hard_state
+    if state.term < snapshot.term:
+        contents.hard_state = HardState(snapshot.term, commit=max(state.commit, snapshot.index))
 
 
 def with_base(entries: list[Entry], snapshot: SnapshotMeta) -> tuple[tuple[Entry, ...], int]:

@@ -42,15 +42,16 @@ class Endpoint:
 
 
 def save(disk: Disk, endpoint: Endpoint, path: Path, timeout: float) -> int:
+    """`download`, in an event loop of its own."""
+    return asyncio.run(download(disk, endpoint, path, timeout))
+
+
+async def download(disk: Disk, endpoint: Endpoint, path: Path, timeout: float) -> int:
     """Write the state to `path`; return its size in bytes.
 
     `timeout` is in seconds, for reaching the member and for each piece. Raises DownloadError and
     OfflineError.
     """
-    return asyncio.run(_save(disk, endpoint, path, timeout))
-
-
-async def _save(disk: Disk, endpoint: Endpoint, path: Path, timeout: float) -> int:
     writer = SnapshotWriter(disk, path)
     try:
         async with _channel(endpoint) as channel:

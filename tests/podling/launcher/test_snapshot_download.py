@@ -1,0 +1,61 @@
+"""What a member streams, saved to a file: over real gRPC."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from podling.controlplane.store.offline import saved_snapshot
+from podling.controlplane.store.requests import PutRequest
+from podling.controlplane.wal.disk import OsDisk
+from podling.launcher import snapshot_download
+from podling.launcher.snapshot_download import DownloadError, Endpoint
+from tests.controlplane.store.members import Members
+from tests.ports import free_ports
+
+DISK = OsDisk()
+
+
+@pytest.fixture
+async def members(tmp_path: Path) -> AsyncIterator[Members]:
+    cluster = Members(tmp_path)
+    yield cluster
+    for server in list(cluster.servers):
+        await cluster.stop(server)
+
+
+async def test_the_state_of_a_member_is_saved(members: Members, tmp_path: Path) -> None:
+    (server,) = await members.start(1, listen=True)
+    for number in range(50):
+        await server.store.put(PutRequest(b"key-%d" % number, b"v" * 10_000))
+    endpoint = Endpoint(members.endpoint(server), secure=False)
+    path = tmp_path / "saved"
+    size = await snapshot_download.download(DISK, endpoint, path, 10)
+
+    assert size == path.stat().st_size > 500_000
+    status = saved_snapshot.status(DISK, path)
+    assert (status.revision, status.total_key) == (51, 50)
+
+
+async def test_nobody_answers(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(DownloadError, match=f"127.0.0.1:{port} did not give its state"):
+        await snapshot_download.download(
+            DISK, Endpoint(f"127.0.0.1:{port}", secure=False), tmp_path / "saved", 5
+        )
+    assert DISK.list_files(tmp_path) == []
+
+
+async def test_something_else_answers(tmp_path: Path) -> None:
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DownloadError, match="did not"):
+            await snapshot_download.download(
+                DISK, Endpoint(f"127.0.0.1:{port}", secure=False), tmp_path / "saved", 0.5
+            )
+    assert DISK.list_files(tmp_path) == []
