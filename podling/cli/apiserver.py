@@ -1,6 +1,7 @@
 """`podling apiserver`: the API server alone, with kube-apiserver's flags."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -61,6 +62,8 @@ def apiserver(**values: Any) -> None:
     """Run an API server in the foreground, on a real etcd or on `podling store`."""
     try:
         checked = settings(ApiServerFlags(**values))
+        # What goes wrong with a connection is told by us, once, and not at every attempt.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         sys.exit(importlib.import_module(PROCESS).run(checked))
     except LauncherError as error:
         raise click.ClickException(str(error)) from None

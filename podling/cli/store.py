@@ -91,6 +91,8 @@ def _run(context: click.Context, /, **values: Any) -> None:
     _warn_of_strange_variables(values)
     try:
         checked = settings(StoreFlags(**values), given)
+        # What goes wrong with a connection is told by us, once, and not at every attempt.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         sys.exit(importlib.import_module(PROCESS).run(checked))
     except LauncherError as error:
         raise click.ClickException(str(error)) from None
