@@ -7,7 +7,6 @@ authentication is not enabled there are no identities, and everything is allowed
 
 import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Callable
 
@@ -188,6 +187,6 @@ class Authentication:
         if hashed_password and not password:
             try:
                 return base64.b64decode(hashed_password, validate=True)
-            except binascii.Error as error:
+            except ValueError as error:  # not base64, or not ASCII
                 raise errors.NoPasswordUser from error
         return await self._passwords.hash(password)

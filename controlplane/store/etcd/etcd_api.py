@@ -16,6 +16,9 @@ from podling.controlplane.store.etcd.rpc_maintenance import MaintenanceService
 from podling.controlplane.store.etcd.rpc_watch import WatchService
 from podling.controlplane.store.store import Store
 
+#: The generated modules whose services are served.
+FILES = (rpc_pb2, auth_pb2, lock_pb2, election_pb2)
+
 
 def methods(
     store: Store,
@@ -40,7 +43,7 @@ def methods(
     admission = Admission(store.members)
     return {
         path: admission.admitted(method)
-        for file in (rpc_pb2, auth_pb2, lock_pb2, election_pb2)
+        for file in FILES
         for name, service in file.DESCRIPTOR.services_by_name.items()
         for path, method in methods_of(service, servants.get(name)).items()
     }

@@ -5,6 +5,7 @@ With `grpc_listener` the only file of the store that knows the library.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -47,18 +48,18 @@ def _bind(method: Method) -> Bound:
     behavior = _streaming(method) if method.streams_out else _answering(method)
     bound: Bound = make(
         behavior,
-        request_deserializer=method.request.FromString,
+        # Requests come as bytes: of what it cannot decode itself the library logs a traceback.
         response_serializer=method.response.SerializeToString,
     )
     return bound
 
 
 def _answering(method: Method) -> Behavior:
-    handler = method.handler
+    handler, decode = method.handler, method.decode
 
-    async def answer(request: Any, context: Context) -> Any:
+    async def answer(request: bytes, context: Context) -> Any:
         try:
-            return await handler(request, _caller(context))
+            return await handler(decode(request), _caller(context))
         except StoreError as error:
             await _abort(context, error)
 
@@ -67,16 +68,24 @@ def _answering(method: Method) -> Behavior:
 
 def _streaming(method: Method) -> Behavior:
     handler = method.handler
+    decode: Callable[[Any], Any] = method.decode
+    if method.streams_in:
+        decode = partial(_decoded, method)
 
     async def answer(request: Any, context: Context) -> None:
         try:
-            async with aclosing(handler(request, _caller(context))) as responses:
+            async with aclosing(handler(decode(request), _caller(context))) as responses:
                 async for response in responses:
                     await context.write(response)
         except StoreError as error:
             await _abort(context, error)
 
     return answer
+
+
+async def _decoded(method: Method, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield method.decode(request)
 
 
 async def _abort(context: Context, error: StoreError) -> NoReturn:

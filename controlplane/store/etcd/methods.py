@@ -11,11 +11,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+
+from podling.controlplane.store.errors import StoreError
 
 #: (message or messages, caller) -> an awaitable message, or an asynchronous iterator of messages.
 Handler = Callable[[Any, Any], Any]
+
+
+class BadMessage(StoreError):
+    """What was sent cannot be decoded; gRPC's own status for it."""
+
+    status = "INTERNAL"
+    text = "the bytes that were sent are no message of this method's type"
 
 
 class Method(NamedTuple):
@@ -30,6 +39,13 @@ class Method(NamedTuple):
     streams_out: bool
     """The handler is an asynchronous iterator of responses; otherwise its answer is awaited."""
     handler: Handler
+
+    def decode(self, data: bytes) -> Any:
+        """Raises BadMessage."""
+        try:
+            return self.request.FromString(data)
+        except DecodeError as error:
+            raise BadMessage from error
 
 
 def methods_of(service: ServiceDescriptor, servant: object) -> Mapping[str, Method]:

@@ -44,16 +44,19 @@ class WatchService:
     async def _read(
         self, requests: AsyncIterator[rpc_pb2.WatchRequest], caller: Caller, stream: WatchStream
     ) -> None:
-        async for request in requests:
-            kind = request.WhichOneof("request_union")
-            if kind == "create_request":
-                asked = messages.watch_create_request(request.create_request)
-                await create_watch(self._store, caller, stream, asked)
-            elif kind == "cancel_request":
-                stream.cancel(request.cancel_request.watch_id)
-            elif kind == "progress_request":
-                stream.request_progress()
-            await stream.room()
+        try:
+            async for request in requests:
+                kind = request.WhichOneof("request_union")
+                if kind == "create_request":
+                    asked = messages.watch_create_request(request.create_request)
+                    await create_watch(self._store, caller, stream, asked)
+                elif kind == "cancel_request":
+                    stream.cancel(request.cancel_request.watch_id)
+                elif kind == "progress_request":
+                    stream.request_progress()
+                await stream.room()
+        except errors.StoreError as error:
+            stream.close(error)
 
     async def _guard(self, stream: WatchStream) -> None:
         loop = asyncio.get_running_loop()
