@@ -13,9 +13,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from podling.controlplane.raft import describe
+from podling.controlplane.raft import describe, election
 from podling.controlplane.raft.config import Config
-from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raft.messages import (
+    NONE,
+    Entry,
+    EntryKind,
+    HardState,
+    InstallSnapshot,
+    Message,
+)
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import ProposalRefused, Ready
 from tests.controlplane.raft.member import Member
@@ -39,13 +46,57 @@ class Interaction:
         return command(*(word for word in arguments if "=" not in word), **options)
 
     def do_add_nodes(self, count: str, **options: str) -> str:
-        """add-nodes 3 max_inflight_messages=2: members 1 to 3; options are fields of Config."""
+        """add-nodes 3 max_inflight_messages=2: a cluster of 1 to 3; options are Config's fields."""
+        self.members.clear()
+        self.network.clear()
+        self.cut.clear()
         ids = frozenset(range(1, int(count) + 1))
         limits = {"election_ticks": 10, "heartbeat_ticks": 1}
         limits |= {name: int(value) for name, value in options.items()}
         for number in sorted(ids):
             config = Config(number, **limits)
             self.members[number] = Member(config, Configuration(ids), random.Random(number))
+        return ""
+
+    def do_add_node(self, member: str, *entries: str, of: str = "0", commit: str = "0") -> str:
+        """add-node 4: one that knows of no other. add-node 2 1 1:x 3 of=5 commit=2: one of five
+        with a log of three entries of terms 1, 1 and 3, the second of them "x", two committed.
+        """
+        config = Config(int(member), election_ticks=10, heartbeat_ticks=1)
+        voters = Configuration(frozenset(range(1, int(of) + 1)))
+        node = Member(config, voters, random.Random(int(member)))
+        node.disk.entries = [
+            Entry(index, int(term), EntryKind.COMMAND, data.encode())
+            for index, (term, _, data) in enumerate((e.partition(":") for e in entries), start=1)
+        ]
+        term = node.disk.entries[-1].term if entries else 0
+        node.disk.hard_state = HardState(term, NONE, int(commit))
+        node.start()
+        self.members[node.id] = node
+        return ""
+
+    def do_elect(self, member: str, *others: str) -> str:
+        """elect 2 3 4: after an election timeout, member 2 campaigns and can reach 3 and 4."""
+        for number in others:
+            raft = self._node(number).raft
+            raft.election_elapsed = raft.config.election_ticks
+        election.campaign(self._node(member).raft)
+        self.do_stabilize(member, *others)
+        return describe.status(self._node(member)).splitlines()[0]
+
+    def do_configure(self, member: str, **sets: str) -> str:
+        """configure 1 voters=1,2,3 learners=4: member 1 asks for these members."""
+        groups = {name: frozenset(map(int, ids.split(","))) for name, ids in sets.items()}
+        node = self._node(member)
+        try:
+            node.propose_configuration(node.configuration, Configuration(**groups), request=1)
+        except ProposalRefused as error:
+            return f"refused, {describe.refusal(error.reason)}: {error}"
+        return ""
+
+    def do_step_down(self, member: str) -> str:
+        """step-down 1: member 1 cannot write."""
+        self._node(member).step_down()
         return ""
 
     def do_campaign(self, member: str) -> str:
@@ -123,13 +174,23 @@ class Interaction:
         ids = [int(member) for member in members] or sorted(self.members)
         return "\n".join(self._log(self.members[number]) for number in ids)
 
+    def do_terms(self, *members: str) -> str:
+        """Logs as the papers draw them: the terms of the entries, those in brackets committed."""
+        ids = [int(member) for member in members] or sorted(self.members)
+        return "\n".join(self._terms(self.members[number]) for number in ids)
+
+    def do_members(self, *members: str) -> str:
+        """members [1 2]: which configuration is in force, for these."""
+        ids = [int(member) for member in members] or sorted(self.members)
+        return "\n".join(self._members(self.members[number]) for number in ids)
+
     def do_cut(self, *members: str) -> str:
-        """cut 1: nothing reaches member 1 or comes from it."""
-        self.cut |= {int(member) for member in members}
+        """cut 1 2: nothing passes between these two and the others."""
+        self.cut = {int(member) for member in members}
         return ""
 
     def do_heal(self) -> str:
-        """heal: the way is open again for everybody."""
+        """heal: the way is open again."""
         self.cut.clear()
         return ""
 
@@ -178,14 +239,18 @@ class Interaction:
             self._send(member.persist())
 
     def _send(self, messages: list[Message] | tuple[Message, ...]) -> None:
-        self.network += [each for each in messages if not {each.sender, each.to} & self.cut]
+        self.network += [each for each in messages if not self._crosses(each)]
+
+    def _crosses(self, message: Message) -> bool:
+        return (message.sender in self.cut) != (message.to in self.cut)
 
     def _deliver(self, number: int) -> list[str]:
         arriving = [each for each in self.network if each.to == number]
         self.network = [each for each in self.network if each.to != number]
         member = self.members[number]
-        if number in self.cut or not member.running:
+        if not member.running:
             return []
+        arriving = [each for each in arriving if not self._crosses(each)]
         for message in arriving:
             member.node.step(message)
             if isinstance(message, InstallSnapshot):
@@ -196,6 +261,20 @@ class Interaction:
         log = member.node.raft.log
         entries = log.slice(log.first_index, sys.maxsize)
         return f"{member.id}: from {log.first_index} {describe.entries(entries)}"
+
+    def _terms(self, member: Member) -> str:
+        log = member.node.raft.log
+        terms = [entry.term for entry in log.slice(log.first_index, sys.maxsize)]
+        words = [f"({log.first_index - 1} compacted)"] if log.first_index > 1 else []
+        committed = log.committed - log.first_index + 1
+        words += [f"[{' '.join(map(str, terms[:committed]))}]"] if committed else []
+        words += map(str, terms[committed:])
+        return f"{member.id}: " + " ".join(words)
+
+    def _members(self, member: Member) -> str:
+        raft = member.node.raft
+        known = "" if raft.configuration_committed else ", not known to be committed"
+        return f"{member.id}: {describe.configuration(raft.configuration)}{known}"
 
 
 def play(scenario: str) -> str:
