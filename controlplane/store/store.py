@@ -238,6 +238,7 @@ class Store:
 
     async def lease_leases(self, *, user: Identity | None = None) -> rq.LeaseLeasesResponse:
         await self.linearize()
+        self._machine.auth.check_known(user)
         leases = self._machine.leases.by_deadline()
         if self.auth.enabled:
             for lease in leases:
