@@ -31,9 +31,14 @@ class ReplicaConfig:
     election_timeout: float = 1.0
     """A follower that hears nothing for this long (up to half as much more, by dice) campaigns."""
     snapshot_count: int = 10_000
-    """Entries applied since the last snapshot after which the next one is made."""
+    """Entries applied since the last snapshot after which the next one is made, unless they are
+    small beside the state (`log_growth` has the rule)."""
+    snapshot_bytes: int = 64 * 1024 * 1024
+    """Bytes of entries after which it is made in any case."""
     catch_up_entries: int = 5_000
     """Entries kept behind a snapshot, so that a slow follower need not take the whole state."""
+    catch_up_bytes: int = 32 * 1024 * 1024
+    """The same for the sum of their sizes."""
     max_inflight_proposals: int = 5_000
     """Proposals of this replica that wait for their result; more get `TooManyProposals`."""
     max_inflight_bytes: int = 64 * 1024 * 1024

@@ -26,6 +26,7 @@ from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.changes import Changes
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.replica.log_growth import LogGrowth
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals, command_of
 from podling.controlplane.replica.reads import Reads
@@ -85,6 +86,7 @@ class Driver:
         """Proposals were refused; they stand in line until the next tick or leader."""
         self._lingering: asyncio.TimerHandle | None = None
         """Runs while proposals are held in line; over when it has fired."""
+        self.growth = LogGrowth(config)
         self.stalled = False
         """The disk has not finished a write for as long as an election takes."""
         self._seen = (parts.node.role, parts.node.term, parts.node.leader)
@@ -178,9 +180,6 @@ class Driver:
         for ready in readies:
             self._parts.transport.send(ready.messages_after_persist)
         self.wake()
-
-    def snapshot_saved(self, snapshot: SnapshotMeta, compact_to: int) -> None:
-        self._parts.node.snapshot_saved(snapshot, compact_to)
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -281,6 +280,7 @@ class Driver:
         self._parts.state_machine.restore(self._parts.snapshots.state(snapshot))
         self.applied_term = snapshot.term
         self._parts.proposals.outcome_unknown("a snapshot has replaced the log; it may be in it")
+        self.growth.restored(self._parts.snapshots.size(snapshot))
         self._membership_applied(snapshot.configuration)
         self._parts.changes.restored(snapshot.configuration)
         self.applied_index = snapshot.index
@@ -300,6 +300,7 @@ class Driver:
             self._membership_applied(configuration)
             self._parts.changes.applied(configuration)
         self.applied_index = entry.index
+        self.growth.applied(entry)
 
     def _membership_applied(self, configuration: Configuration) -> None:
         self._parts.roster.applied(configuration)

@@ -314,8 +314,11 @@ class Replica:
             self._leadership.update(node.leader, leads=running.driver.leads, term=node.term)
 
     async def _hand_over(self, running: Running) -> None:
+        voters = running.node.configuration.voters
+        others = voters & self._around.transport.connected_peers()
         leads = running.node.role is Role.LEADER and not running.driver.stopped
-        if not leads or not self._around.transport.connected_peers():
+        if not leads or 2 * len(others) <= len(voters):
+            # Nobody can lead without this member.
             return
         try:
             await self.transfer_leadership(timeout=self._config.stop_timeout)

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from podling.aiokit.tasks import OnDeath, TaskSet
 from podling.controlplane.raft.config import Config
+from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import RawNode, Ready
 from podling.controlplane.replica.changes import Changes
@@ -93,6 +95,7 @@ class Running:
             ),
             Listeners(on_flushed, self._snapshot_if_due, around.fatal),
         )
+        self.driver.growth.state_size = self.snapshots.size(recovered.stored.snapshot)
         self._ticker: Ticker | None = None
         self._ending: asyncio.TimerHandle | None = None
 
@@ -167,9 +170,7 @@ class Running:
         self.driver.fail(error)
 
     def _snapshot_if_due(self) -> None:
-        log_index = self.driver.applied_index
-        due = log_index - self.node.raft.log.snapshot.index >= self._config.snapshot_count
-        if due and not self.snapshots.saving:
+        if self.driver.growth.due and not self.snapshots.saving:
             self.snapshots.saving = True
             self._tasks.spawn(self._snapshot(), name="snapshot")
 
@@ -179,12 +180,23 @@ class Running:
             point = self.node.snapshot_point()
             if point is None:
                 return
+            mark = self.driver.growth.mark()
             older = await self.snapshots.save(point, self._around.state_machine)
         finally:
             self.snapshots.saving = False
-        compact_to = max(point.index - self._config.catch_up_entries, 0)
+        self.driver.growth.saved(mark, self.snapshots.size(point))
+        compact_to = self._compact_to(point)
         self.node.snapshot_saved(point, compact_to)
         self._persister.run(self._writer.remove_before(min(older, compact_to) + 1))
+
+    def _compact_to(self, point: SnapshotMeta) -> int:
+        """The last entry that need not stay in the log behind a snapshot."""
+        log = self.node.raft.log
+        first = max(point.index - self._config.catch_up_entries + 1, log.first_index)
+        if first > point.index:
+            return point.index
+        behind = log.slice(first, sys.maxsize, through=point.index)
+        return point.index - self.driver.growth.kept(behind)
 
 
 def _raft_config(config: ReplicaConfig) -> Config:

@@ -78,6 +78,10 @@ class Snapshots:
         disk, cluster_id = self._data_dir.disk, self._data_dir.identity.cluster_id
         return snapshot_file.read_state(disk, self.path(snapshot), cluster_id)
 
+    def size(self, snapshot: SnapshotMeta) -> int:
+        """Bytes of its file; 0 for the beginning, which has none."""
+        return self._data_dir.disk.size(self.path(snapshot)) if snapshot.index else 0
+
     def path(self, snapshot: SnapshotMeta) -> Path:
         return snapshot_file.path_of(self._data_dir.snapshots_path, snapshot)
 

@@ -1,5 +1,6 @@
 """Three replicas in one process, over a network in memory or over gRPC with mutual TLS."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import LearnerNotReady
 from podling.controlplane.replica.membership import Member, Membership
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.transport import Transport
@@ -74,6 +76,16 @@ class Group:
         self.joining[number] = membership.members
         await self.start(number)
         return membership
+
+    async def promote(self, number: int) -> None:
+        """Let a learner vote, however long it takes to catch up."""
+        while True:
+            try:
+                await (await self.leader()).promote_member(number)
+            except LearnerNotReady:
+                await asyncio.sleep(0.01)
+            else:
+                return
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.replicas):

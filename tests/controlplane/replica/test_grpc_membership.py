@@ -103,8 +103,7 @@ async def test_a_member_finds_those_who_came_while_it_was_away(group: Group) -> 
     await group.stop(away)
     for come, go in zip((4, 5), {1, 2, 3} - {away}, strict=True):
         await group.join(come, learner=True)
-        await group.equal()
-        await (await group.leader()).promote_member(come)
+        await group.promote(come)
         await (await group.leader()).remove_member(go)
         await removed(group, go)
     await group.start(away)

@@ -331,7 +331,7 @@ async def test_a_member_that_was_away_while_all_others_were_replaced_finds_them(
         await group.stop(away)
         for come, go in ((4, others[0]), (5, others[1])):
             await group.join(come, learner=True)
-            await promoted(group, come)
+            await group.promote(come)
             await (await group.leader()).remove_member(go)
             await ends_removed(group, go)
         await write(group, 4, 50)
@@ -364,21 +364,10 @@ async def test_nothing_is_lost_while_members_change_under_load(tmp_path: Path) -
             await ends_removed(group, number)
         await group.join(6, learner=True)
         await until(lambda: group.replicas[6].status().applied_index > 0, "the learner has begun")
-        await promoted(group, 6)
+        await group.promote(6)
         stop.set()
         await asyncio.gather(*writers)
         applied = await group.equal()
 
         assert sorted(applied) == sorted(written)
         assert len(written) > 50
-
-
-async def promoted(group: Group, number: int) -> None:
-    """Promote a learner, however long it takes to catch up under load."""
-    while True:
-        try:
-            await (await group.leader()).promote_member(number)
-        except LearnerNotReady:
-            await asyncio.sleep(0.01)
-        else:
-            return
