@@ -55,7 +55,7 @@ def reason(error: BaseException) -> str:
 class EtcdClient:
     """Knows one member only. Use as an async context."""
 
-    def __init__(self, address: str, timeout: float = 1.0) -> None:
+    def __init__(self, address: str, timeout: float = 0.6) -> None:
         """`timeout` in seconds, of one request."""
         self.address = address
         self._timeout = timeout

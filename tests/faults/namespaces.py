@@ -9,6 +9,7 @@ they reach every member, or are cut off with `isolate`.
 import contextlib
 import itertools
 import os
+import string
 import subprocess
 from collections.abc import Iterator
 
@@ -17,6 +18,14 @@ from tests.faults.members import Place
 CLIENT_PORT, PEER_PORT = 2379, 2380
 NOBODY = "02:00:00:00:00:01"
 """A link-layer address that no interface has."""
+
+
+_LETTERS = itertools.cycle(string.ascii_lowercase)
+"""The kernel takes its time to delete; the next networks have other names."""
+
+
+class NetworkError(Exception):
+    """What `ip` refused, and why."""
 
 
 def why_not() -> str:
@@ -29,22 +38,23 @@ def why_not() -> str:
         _ip("netns", "del", probe)
     except FileNotFoundError:
         return "there is no `ip` (iproute2)"
-    except subprocess.CalledProcessError as error:
-        return f"no network namespaces here: {error.stderr.strip()}"
+    except NetworkError as error:
+        return f"no network namespaces here: {error}"
     return ""
 
 
 def _ip(*words: str) -> str:
-    return subprocess.run(
-        ("ip", *words), check=True, capture_output=True, text=True, timeout=10
-    ).stdout
+    done = subprocess.run(("ip", *words), capture_output=True, text=True, timeout=10)
+    if done.returncode:
+        raise NetworkError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 class Networks:
     """Namespaces by number from 0. Use as a context: everything made is deleted by name."""
 
     def __init__(self, count: int) -> None:
-        self._tag = f"pdl{os.getpid()}"
+        self._tag = f"pd{os.getpid() % 10**6}{next(_LETTERS)}"
         # 10.0.0.0/8 has room; the process id keeps two runs at once apart.
         self._subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
         self._count = count
@@ -83,6 +93,7 @@ class Networks:
         _ip("netns", "add", namespace)
         self._stack.callback(_ip, "netns", "del", namespace)
         _ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", namespace)
+        self._stack.callback(_ip, "link", "del", outside)
         _ip("link", "set", outside, "master", bridge, "up")
         _ip("-n", namespace, "addr", "add", f"{self._address(number)}/24", "dev", "eth0")
         _ip("-n", namespace, "link", "set", "lo", "up")
@@ -111,7 +122,7 @@ class Networks:
             _ip("link", "set", self._outside(number), "up")
             _ip("-n", self._namespace(number), "neigh", "flush", "all")
             for other in self._others(number):
-                with contextlib.suppress(subprocess.CalledProcessError):
+                with contextlib.suppress(NetworkError):
                     _ip(
                         *("-n", self._namespace(number), "neigh", "del", self._address(other)),
                         *("dev", "eth0"),

@@ -34,7 +34,7 @@ def flip(path: Path, offset: int) -> None:
 
 async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: Members) -> None:
     async with Rig(members, 31) as rig:
-        await rig.progress(100)
+        await rig.progress(40)
         victim = members[0]
         victim.kill()
         segment = last_segment(victim)
@@ -50,7 +50,7 @@ async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: 
         assert 0 < int(told[1]) <= middle
         assert segment.read_bytes() == before
         await rig.ready(members[1], members[2])
-        await rig.progress(100)
+        await rig.progress(40)
         flip(segment, middle)  # the copy that the text asks for
 
 
@@ -58,7 +58,7 @@ async def test_half_a_record_at_the_end_is_cut_off_and_said(members: Members) ->
     """As a crash of the machine in the middle of a write leaves it: nothing of the record was
     acknowledged, and some of its sectors never reached the disk."""
     async with Rig(members, 32) as rig:
-        await rig.progress(100)
+        await rig.progress(40)
         victim = members[0]
         victim.kill()
         segment = last_segment(victim)
@@ -67,7 +67,7 @@ async def test_half_a_record_at_the_end_is_cut_off_and_said(members: Members) ->
         with segment.open("r+b") as file:
             file.seek(last.end)
             file.write(half)
-        await rig.progress(100)
+        await rig.progress(40)
 
         victim.start()
 
