@@ -43,8 +43,10 @@ class VirtualTime:
         self._ready: deque[tuple[VirtualLoop, asyncio.Handle]] = deque()
         self._timers: list[tuple[float, int, VirtualLoop, asyncio.TimerHandle]] = []
         self._sequence = 0
-        self._idle_since = 0
-        self._ran = 0
+        self.callbacks = 0
+        """That have run so far."""
+        self._moved_at = 0
+        """How many had run when time moved last."""
         self._loops: list[VirtualLoop] = []
 
     def new_loop(self, name: str, *, rate: float = 1.0, origin: float = 0.0) -> "VirtualLoop":
@@ -91,8 +93,8 @@ class VirtualTime:
         self._on_error(process, error, text)
 
     def _run_next(self) -> "VirtualLoop":
-        self._ran += 1
-        if self._ran - self._idle_since > STALL:
+        self.callbacks += 1
+        if self.callbacks - self._moved_at > STALL:
             raise Stuck(f"time stands still at {self.now:.6f}: {self._ready[0][1]!r} goes on")
         loop, handle = self._ready.popleft()
         loop.run(handle)
@@ -104,7 +106,7 @@ class VirtualTime:
         if not timers:
             raise Stuck("nothing is left that could happen")
         self.now = max(self.now, timers[0][0])
-        self._idle_since = self._ran
+        self._moved_at = self.callbacks
         while timers and timers[0][0] <= self.now:
             _, _, loop, handle = heapq.heappop(timers)
             if handle.cancelled():

@@ -39,14 +39,14 @@ class Lost(Exception):
 Call = Callable[[Store], Awaitable[Any]]
 
 CALLS: Mapping[type, Callable[[Store, Any], Awaitable[Any]]] = {
-    rq.RangeRequest: Store.range,
-    rq.PutRequest: Store.put,
-    rq.DeleteRangeRequest: Store.delete_range,
-    rq.TxnRequest: Store.txn,
-    rq.CompactionRequest: Store.compact,
-    rq.LeaseGrantRequest: Store.lease_grant,
-    rq.LeaseRevokeRequest: Store.lease_revoke,
-    rq.LeaseKeepAliveRequest: Store.lease_keep_alive,
+    rq.RangeRequest: lambda store, request: store.range(request),
+    rq.PutRequest: lambda store, request: store.put(request),
+    rq.DeleteRangeRequest: lambda store, request: store.delete_range(request),
+    rq.TxnRequest: lambda store, request: store.txn(request),
+    rq.CompactionRequest: lambda store, request: store.compact(request),
+    rq.LeaseGrantRequest: lambda store, request: store.lease_grant(request),
+    rq.LeaseRevokeRequest: lambda store, request: store.lease_revoke(request),
+    rq.LeaseKeepAliveRequest: lambda store, request: store.lease_keep_alive(request),
 }
 
 NOTHING_HAPPENED = (Unavailable, errors.NoLeader, errors.TooManyRequests, errors.NoSpace)

@@ -93,6 +93,7 @@ class CommittedHistory:
 
     def restored(self, member: int, machine: StoreStateMachine) -> None:
         """`member` has replaced its state by that of a snapshot; `settle` tells of which."""
+        self._trace.note("restore", f"{member} revision={machine.store.revision}")
         self._restored[member] = digest(machine)
 
     def settle(self, member: int, snapshot_index: int) -> None:

@@ -15,6 +15,8 @@ Details = dict[str, Any]
 KEYS = ("a", "b", "c", "d")
 DRIFT = 0.05
 """Clocks run up to this share fast or slow."""
+WATCHES = 3
+"""There from the beginning, each at another member."""
 
 
 def generate(seed: int, steps: int) -> Schedule:
@@ -29,8 +31,8 @@ def _settings(dice: random.Random) -> Settings:
     members = dice.choice([3, 3, 3, 3, 4, 5, 5, 7])
     return Settings(
         members=members,
-        snapshot_count=dice.choice([5, 20, 60, 10_000]),
-        catch_up_entries=dice.choice([0, 3, 20]),
+        snapshot_count=dice.choice([3, 5, 10, 40, 10_000]),
+        catch_up_entries=dice.choice([0, 0, 3, 20]),
         network_delay=(0.0002, dice.choice([0.001, 0.005, 0.05])),
         disk_latency=(0.0002, dice.choice([0.0005, 0.003, 0.03])),
         drift=tuple(round(dice.uniform(1 - DRIFT, 1 + DRIFT), 4) for _ in range(members)),
@@ -54,7 +56,10 @@ class _Maker:
         self._fault_share = dice.choice([0.1, 0.2, 0.35]) if self._faults else 0.0
 
     def events(self, count: int) -> list[Event]:
-        events: list[Event] = []
+        events = [
+            Event(self._at, "watch", {"member": number, "key": "*", "back": 0})
+            for number in self._numbers[:WATCHES]
+        ]
         while len(events) < count:
             self._at += self._dice.expovariate(1 / self._busy)
             if self._dice.random() < self._fault_share:

@@ -101,6 +101,7 @@ class World:
         except Stuck as error:
             self.trace.fail("time goes on", str(error))
         finally:
+            self.trace.note("end", f"after {self.time.callbacks} callbacks")
             # What the dead still do when they are let go of is not part of the run.
             outcome = self._outcome()
             self.time.close()

@@ -1,0 +1,48 @@
+"""Bugs that are planted are found, soon; so what is not found is not there, as far as that goes."""
+
+import pytest
+
+from podling.simulate.store.generator import generate
+from podling.simulate.store.planted import BUGS
+from podling.simulate.store.runs import run
+from podling.simulate.store.shrinking import shrink
+from podling.simulate.store.world import Outcome
+
+STEPS = 100
+
+FOUND_BY = {
+    "commit-without-quorum": None,
+    "skip-fsync": None,
+    "stale-read": "linearizable",
+    "lost-lease": "leases live as long as was said",
+    "watch-gap": "watches are complete and in order",
+    "vote-twice": None,
+}
+"""The invariant that must be violated; None where several can be."""
+
+
+def find(bug: str, seeds: int) -> Outcome:
+    for seed in range(seeds):
+        outcome = run(generate(seed, STEPS), BUGS[bug])
+        if outcome.violation is not None:
+            return outcome
+    raise AssertionError(f"{bug} is not found within {seeds} seeds")
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    outcome = find(bug, 30)
+
+    assert outcome.violation is not None
+    assert FOUND_BY[bug] in (None, outcome.violation.invariant)
+
+
+def test_what_fails_is_made_short_and_fails_again_when_replayed() -> None:
+    bug = BUGS["stale-read"]
+    short = shrink(find("stale-read", 30), lambda schedule: run(schedule, bug), attempts=100)
+
+    assert len(short.schedule.events) <= 10
+    assert short.violation is not None
+    again = run(short.schedule, bug)
+    assert str(again.violation) == str(short.violation)
+    assert run(short.schedule).violation is None
