@@ -193,6 +193,8 @@ def test_history_is_forgotten_by_itself(tmp_path: Path) -> None:
         cluster.etcdctl("put", "a", "1")
         cluster.etcdctl("put", "a", "2")
         wait_for(
-            lambda: "revision 3 is forgotten" in cluster.members[0].said(), 10, lambda: cluster.members[0].said()
+            lambda: "revision 3 is forgotten" in cluster.members[0].said(),
+            10,
+            lambda: cluster.members[0].said(),
         )
         assert "compacted" in cluster.etcdctl("get", "a", "--rev=1", fails=True)
