@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -102,3 +103,39 @@ async def test_an_api_server_stands_on_it(endpoint: str) -> None:
             assert (await api.get(past)).json["items"] == []
     finally:
         await storage.stop()
+
+
+async def test_members_that_are_not_there_are_passed_over(endpoint: str) -> None:
+    dead, gone = (f"127.0.0.1:{port}" for port in free_ports(2))
+    storage = EtcdStorage(EtcdConfig([dead, endpoint, gone]))
+    await storage.start()
+    await answers(storage)
+    try:
+        for number in range(4):
+            key = b"/failover/%d" % number
+            written = await storage.put(key, b"v", expected_revision=0)
+            assert written.succeeded
+            assert (await storage.get(key)).revision >= written.revision
+            watch = await storage.watch(key, key + b"\0", after_revision=written.revision - 1)
+            async with asyncio.timeout(PATIENCE):
+                batch = await anext(aiter(watch))
+            assert [event.kv.key for event in batch.events] == [key]
+            await watch.close()
+            await storage.delete(key, expected_revision=written.revision)
+    finally:
+        await storage.stop()
+
+
+async def test_a_member_that_hangs_is_avoided_for_a_while(endpoint: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        [_, port] = hung.getsockname()
+        storage = EtcdStorage(EtcdConfig([endpoint, f"127.0.0.1:{port}"], timeout=0.5))
+        await storage.start()
+        try:
+            with pytest.raises(Unavailable):
+                for _ in range(4):
+                    await storage.get(b"a")
+            for _ in range(4):
+                await storage.get(b"a")
+        finally:
+            await storage.stop()
