@@ -11,6 +11,7 @@ MEMBER = "Member"
 CLUSTERING = "Clustering"
 CLIENT_SECURITY = "Security towards clients"
 PEER_SECURITY = "Security between members"
+AUTHENTICATION = "Authentication"
 COMPACTION = "Auto compaction"
 OBSERVING = "Logs and metrics"
 DISASTER = "Disaster"
@@ -88,6 +89,14 @@ class StoreFlags:
         "", PEER_SECURITY, "Common name that the certificates of members must have."
     )
 
+    auth_token: str = _flag("simple", AUTHENTICATION, "Kind of tokens; there is one: simple.")
+    auth_token_ttl: int = _flag(
+        300, AUTHENTICATION, "Seconds after its last use until a token is forgotten."
+    )
+    bcrypt_cost: int = _flag(
+        10, AUTHENTICATION, "Doublings of the work that hashing a password takes, 4 to 31."
+    )
+
     auto_compaction_mode: str = _flag(
         "periodic", COMPACTION, "`periodic` keeps a time of history, `revision` a number."
     )
@@ -102,4 +111,7 @@ class StoreFlags:
     log_level: str = _flag("info", OBSERVING, "debug, info, warn, error, panic or fatal.")
     log_outputs: str = _flag("default", OBSERVING, "default, stderr, stdout, or files.")
 
+    corrupt_check_time: str = _flag(
+        "0s", DISASTER, "Time between comparisons of the members' keys, such as 1h; 0s: never."
+    )
     force_new_cluster: bool = _flag(False, DISASTER, "Refused: see `podling store recover --help`.")

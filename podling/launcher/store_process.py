@@ -102,6 +102,9 @@ def _store_config(settings: StoreSettings) -> StoreConfig:
         max_request_bytes=settings.max_request_bytes,
         max_txn_ops=settings.max_txn_ops,
         quota_bytes=settings.quota,
+        token_ttl=settings.token_ttl,
+        bcrypt_cost=settings.bcrypt_cost,
+        corrupt_check_interval=settings.corrupt_check_interval,
     )
 
 

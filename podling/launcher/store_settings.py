@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podling.aiokit import durations
 from podling.controlplane.store import compaction_policy
 from podling.launcher import member_urls
 from podling.launcher.errors import LauncherError
@@ -19,6 +20,7 @@ ELECTION_TIMEOUT_MAX = 50_000
 """Milliseconds; etcd refuses more."""
 ELECTION_HEARTBEATS = 5
 """How many heartbeats an election timeout must have at least."""
+BCRYPT_COSTS = range(4, 32)
 LEVELS = {
     "debug": "DEBUG",
     "info": "INFO",
@@ -71,6 +73,10 @@ class StoreSettings:
     quota: int
     max_request_bytes: int
     max_txn_ops: int
+    token_ttl: float
+    bcrypt_cost: int
+    corrupt_check_interval: float
+    """0: members are not compared."""
     compaction_mode: str
     compaction_retention: float
     """Seconds, or revisions; 0: all history is kept."""
@@ -117,6 +123,9 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         quota=flags.quota_backend_bytes or DEFAULT_QUOTA,
         max_request_bytes=flags.max_request_bytes,
         max_txn_ops=flags.max_txn_ops,
+        token_ttl=flags.auth_token_ttl,
+        bcrypt_cost=flags.bcrypt_cost,
+        corrupt_check_interval=_duration("corrupt-check-time", flags.corrupt_check_time),
         compaction_mode=flags.auto_compaction_mode,
         compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
@@ -127,11 +136,15 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
 
 def _check_numbers(flags: StoreFlags) -> None:
     for flag in ("heartbeat_interval", "election_timeout", "snapshot_count", "max_request_bytes",
-                 "max_txn_ops"):  # fmt: skip
+                 "max_txn_ops", "auth_token_ttl"):  # fmt: skip
         if getattr(flags, flag) <= 0:
             raise SettingsError(f"--{flag.replace('_', '-')} must be more than 0")
     if flags.quota_backend_bytes < 0:
         raise SettingsError("--quota-backend-bytes must not be less than 0; 0 is 2 GiB")
+    if flags.auth_token != "simple":
+        raise SettingsError(f"--auth-token: {flags.auth_token!r} is not there; tokens are simple")
+    if flags.bcrypt_cost not in BCRYPT_COSTS:
+        raise SettingsError(f"--bcrypt-cost={flags.bcrypt_cost} must be from 4 to 31")
     least = ELECTION_HEARTBEATS * flags.heartbeat_interval
     if flags.election_timeout < least:
         raise SettingsError(
@@ -260,6 +273,13 @@ def _retention(flags: StoreFlags) -> float:
         raise SettingsError(
             f"--auto-compaction-mode, --auto-compaction-retention: {error}"
         ) from None
+
+
+def _duration(flag: str, text: str) -> float:
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"--{flag}: {error}") from None
 
 
 def _log_level(text: str) -> str:
