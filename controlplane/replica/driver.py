@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from podling.aiokit.tasks import OnDeath
 from podling.controlplane.raft import configuration_entry, describe
+from podling.controlplane.raft.configuration_entry import UnknownConfiguration
 from podling.controlplane.raft.messages import (
     Entry,
     EntryKind,
@@ -168,7 +169,7 @@ class Driver:
                 # Who cannot write is not to be elected.
                 if not (self.stalled and isinstance(message, TimeoutNow)):
                     self._parts.node.step(message)
-        except AssertionError as error:
+        except (AssertionError, UnknownConfiguration) as error:
             self.fail(error)
         self.wake()
 

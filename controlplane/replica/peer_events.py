@@ -89,6 +89,7 @@ class PeerEvents:
         self._running.driver.wake()
 
     async def snapshot_kept(self, message: InstallSnapshot, size: int) -> int:
+        self._check_term(message)
         if self._needs(message):
             return await self._running.received.kept(message.snapshot, size)
         return size
@@ -96,11 +97,14 @@ class PeerEvents:
     async def snapshot_offered(
         self, message: InstallSnapshot, offset: int, size: int, chunks: AsyncIterator[bytes]
     ) -> None:
-        if message.term < self._running.node.term:
-            raise SnapshotRefused("it comes from a leader of an earlier term")
+        self._check_term(message)
         if self._needs(message):
             await self._running.received.receive(message.snapshot, offset, size, chunks)
         self._running.driver.received([message])
+
+    def _check_term(self, message: InstallSnapshot) -> None:
+        if message.term < self._running.node.term:
+            raise SnapshotRefused("it comes from a leader of an earlier term")
 
     def _needs(self, message: InstallSnapshot) -> bool:
         return message.snapshot.index > self._running.node.raft.log.committed

@@ -35,6 +35,14 @@ class SnapshotNotSent(Exception):
     """The peer has not got the file; the text says why."""
 
 
+class _Ended(Exception):
+    """A call has ended before its time."""
+
+    def __init__(self, code: grpc.StatusCode, details: str | None) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self.code = code
+
+
 class SnapshotSender:
     """One file on its way to one peer."""
 
@@ -62,12 +70,12 @@ class SnapshotSender:
                 return
             except OSError as error:
                 raise SnapshotNotSent(f"its file cannot be read: {error}") from error
-            except grpc.aio.AioRpcError as error:
-                if error.code() in _FINAL:
-                    raise SnapshotNotSent(f"{error.code().name}: {error.details()}") from error
-                reason = f"{error.code().name}: {error.details()}"
-            except (asyncio.InvalidStateError, TimeoutError) as error:
-                reason = str(error) or type(error).__name__
+            except _Ended as error:
+                if error.code in _FINAL:
+                    raise SnapshotNotSent(str(error)) from error
+                reason = str(error)
+            except TimeoutError:
+                reason = f"no progress for {PROGRESS_TIMEOUT:g} s"
             breaks = 0 if self._offset > furthest else breaks + 1
             furthest = max(furthest, self._offset)
             if breaks >= MAX_BREAKS:
@@ -76,11 +84,15 @@ class SnapshotSender:
             await asyncio.sleep(PAUSE)
 
     async def _stream(self, peer: PeerStub) -> None:
+        """Raises OSError, TimeoutError or _Ended."""
         message = wire.encode(self._message)
         size = await self._file.size()
-        async with asyncio.timeout(PROGRESS_TIMEOUT):
-            offer = pb.SnapshotOffer(message=message, size=size)
-            kept: pb.SnapshotKept = await peer.SnapshotOffset(offer, metadata=self._metadata)
+        try:
+            async with asyncio.timeout(PROGRESS_TIMEOUT):
+                offer = pb.SnapshotOffer(message=message, size=size)
+                kept: pb.SnapshotKept = await peer.SnapshotOffset(offer, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise _Ended(error.code(), error.details()) from error
         self._offset = kept.offset
         call = peer.Snapshot(metadata=self._metadata)
         first = pb.SnapshotPiece(message=message, offset=kept.offset, size=size)
@@ -91,10 +103,9 @@ class SnapshotSender:
             async with asyncio.timeout(PROGRESS_TIMEOUT):
                 await call.done_writing()
                 await call
-        except asyncio.InvalidStateError:
-            # It has ended before everything was written: its status says why.
-            await call
-            raise
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            # What a write raises does not say why the call has ended; its status does.
+            raise _Ended(await call.code(), await call.details()) from error
 
 
 async def _write(

@@ -38,7 +38,7 @@ class Receiver(Protocol):
         """How much of this file of `size` bytes need not be sent.
 
         That is what came of a stream that broke. Whoever may still be sending the file is not
-        listened to any more.
+        listened to any more. Raises SnapshotRefused if it will not be taken.
         """
 
     async def snapshot_offered(

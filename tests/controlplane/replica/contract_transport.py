@@ -48,13 +48,13 @@ class Recorder:
         self.removed_by.append(peer)
 
     async def snapshot_kept(self, message: InstallSnapshot, size: int) -> int:
+        if self.refuse:
+            raise SnapshotRefused(self.refuse)
         return self.kept
 
     async def snapshot_offered(
         self, message: InstallSnapshot, offset: int, size: int, chunks: AsyncIterator[bytes]
     ) -> None:
-        if self.refuse:
-            raise SnapshotRefused(self.refuse)
         self.snapshots.append((message, b"".join([chunk async for chunk in chunks])))
         self.parts.append((offset, size))
 
