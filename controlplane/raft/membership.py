@@ -100,15 +100,16 @@ def conclude(raft: Raft) -> None:
     of those who have stand for election at once.
     """
     configuration = raft.configuration
+    if not configuration.outgoing and raft.id in configuration.voters:
+        return
     if not raft.configuration_committed or not raft.has_committed_in_term:
         return
-    if configuration.outgoing:
-        # An entry appended now would make the log of whom the lead is handed to too short.
-        if raft.transfer_target == NONE:
-            left = replace(configuration, outgoing=frozenset())
-            _append(raft, configuration_entry.encode(left))
-    elif raft.id not in configuration.voters:
+    if not configuration.outgoing:
         resign(raft)
+    elif raft.transfer_target == NONE:
+        # During a hand-over, one more entry would make the log of the next leader too short.
+        left = replace(configuration, outgoing=frozenset())
+        _append(raft, configuration_entry.encode(left))
 
 
 def handle_propose_configuration(raft: Raft, message: ProposeConfiguration) -> None:
