@@ -6,16 +6,20 @@
          3     1  kind
          4     4  length of the payload
          8     4  checksum of the record before (0 for the first of all)
-        12     4  checksum of the ten bytes at 2 to 11, then the payload
-        16        payload
+        12     4  checksum of the payload
+        16     4  checksum of the 16 bytes before this; it is that of the record
+        20        payload
 
-All numbers are little-endian. The checksum is CRC-32C; in version 1 it was zlib's CRC-32, and such
-records are read, also where newer ones follow them in the same file.
+All numbers are little-endian, checksums are CRC-32C. Version 1 had one checksum at 12, zlib's
+CRC-32 of bytes 2 to 11 and the payload, which followed at 16. Such records are read, also where
+newer ones follow them in the same file.
 
 A batch of the log is one record and is synced before the next is written, hence at most the last
 record of a log can be half written. The rest of a segment is zeros, so a torn record shows as a
 sector (512 bytes, the unit in which disks write) that is still all zeros. A record that is wrong in
-another way, or has an intact one after it, was complete once and has been damaged since.
+another way, or has an intact one after it, was complete once and has been damaged since. How far a
+record goes is taken from its header only if that is intact. What cannot be told apart is a last
+record that was torn, and one that has a sector of zeros of its own and was damaged elsewhere.
 
 A file that ends where a record ends is taken as it is: nothing tells that there was more. Where
 that can be known, it is from elsewhere: the next segment continues a checksum that is not there.
@@ -24,9 +28,10 @@ that can be known, it is from elsewhere: the next segment continues a checksum t
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import NamedTuple
 
 from podling.controlplane.wal.checksums import crc32c
 
@@ -36,11 +41,12 @@ MAX_PAYLOAD = 1 << 30
 """Larger lengths are taken for damage."""
 
 _HEADER = struct.Struct("<2sBBIII")
-_COVERED = struct.Struct("<BBII")
-HEADER_SIZE = _HEADER.size
+_CHECKSUM = struct.Struct("<I")
+_COVERED_1 = struct.Struct("<BBII")
+HEADER_SIZE = _HEADER.size + _CHECKSUM.size
+_SIZES = {1: _HEADER.size, 2: HEADER_SIZE}
+"""Of the header, by version."""
 _SECTOR = 512
-_CHECKSUMS: dict[int, Callable[[bytes, int], int]] = {1: zlib.crc32, 2: crc32c}
-"""How each version that can be read is checked."""
 _LOOKED_AT = 1 << 30
 """Bytes checked at most in search of an intact record: hostile ones overlap without end."""
 
@@ -69,6 +75,8 @@ class Record:
     version: int
     kind: int
     payload: bytes
+    previous: int
+    """Checksum of the record before."""
     checksum: int
     offset: int
     end: int
@@ -93,10 +101,9 @@ class Corrupt(Exception):
 
 def encode(kind: RecordKind, payload: bytes, previous: int) -> tuple[bytes, int]:
     """Frame `payload` behind a record of checksum `previous`; return the bytes and the checksum."""
-    covered = _COVERED.pack(VERSION, kind, len(payload), previous)
-    checksum = crc32c(payload, crc32c(covered))
-    header = _HEADER.pack(MAGIC, VERSION, kind, len(payload), previous, checksum)
-    return header + payload, checksum
+    header = _HEADER.pack(MAGIC, VERSION, kind, len(payload), previous, crc32c(payload))
+    checksum = crc32c(header)
+    return b"".join((header, _CHECKSUM.pack(checksum), payload)), checksum
 
 
 def decode(data: bytes, previous: int | None, start: int = 0) -> Iterator[Record]:
@@ -112,8 +119,7 @@ def decode(data: bytes, previous: int | None, start: int = 0) -> Iterator[Record
             if _is_zero(data, offset, len(data)):
                 return
             raise _verdict(data, offset)
-        chained = previous is None or _previous(data, offset) == previous
-        if not chained:
+        if previous is not None and record.previous != previous:
             raise Corrupt(offset, "the record does not follow the one before it")
         yield record
         previous, offset = record.checksum, record.end
@@ -126,47 +132,72 @@ def decode_stream(chunks: Iterable[bytes]) -> Iterator[Record]:
     for chunk in chunks:
         buffer += chunk
         while len(buffer) >= HEADER_SIZE:
-            length = _HEADER.unpack_from(buffer)[3]
-            if length > MAX_PAYLOAD:
-                raise Corrupt(offset, "the length makes no sense")
-            if len(buffer) < HEADER_SIZE + length:
+            header = _header(buffer, 0)
+            if header is None:
+                raise Corrupt(offset, _newer(buffer, 0) or "the checksum does not match")
+            if len(buffer) < header.size + header.length:
                 break
-            data = bytes(buffer[: HEADER_SIZE + length])
-            record = _intact(data, 0)
-            if record is None or _previous(data, 0) != previous:
-                raise Corrupt(offset, _newer(data, 0) or "the checksum does not match")
+            record = _intact(bytes(buffer[: header.size + header.length]), 0)
+            if record is None or record.previous != previous:
+                raise Corrupt(offset, "the checksum does not match")
             end = offset + record.end
             yield replace(record, offset=offset, end=end)
             del buffer[: record.end]
             offset, previous = end, record.checksum
     if buffer:
-        raise Corrupt(offset, "the file ends in the middle of a record")
+        raise Corrupt(offset, _newer(buffer, 0) or "the file ends in the middle of a record")
+
+
+class _Header(NamedTuple):
+    """What precedes a payload; of version 1 it is not known to be intact."""
+
+    version: int
+    kind: int
+    length: int
+    previous: int
+    payload_checksum: int
+    checksum: int
+    """Of the record, as its successor says it."""
+    size: int
+
+
+def _header(data: bytes | bytearray, offset: int) -> _Header | None:
+    """The header at `offset`, if there is one that makes sense."""
+    version = data[offset + 2] if offset + 2 < len(data) else 0
+    size = _SIZES.get(version)
+    if size is None or offset + size > len(data):
+        return None
+    magic, version, kind, length, previous, payload_checksum = _HEADER.unpack_from(data, offset)
+    if magic != MAGIC or length > MAX_PAYLOAD:
+        return None
+    checksum = payload_checksum
+    if version > 1:
+        (checksum,) = _CHECKSUM.unpack_from(data, offset + _HEADER.size)
+        if crc32c(bytes(data[offset : offset + _HEADER.size])) != checksum:
+            return None
+    return _Header(version, kind, length, previous, payload_checksum, checksum, size)
 
 
 def _intact(data: bytes, offset: int) -> Record | None:
     """The record at `offset`, if it is whole."""
-    if offset + HEADER_SIZE > len(data):
+    header = _header(data, offset)
+    if header is None:
         return None
-    magic, version, kind, length, previous, checksum = _HEADER.unpack_from(data, offset)
-    start = offset + HEADER_SIZE
-    if magic != MAGIC or length > MAX_PAYLOAD or start + length > len(data):
-        return None
-    checksum_of = _CHECKSUMS.get(version)
-    if checksum_of is None:
+    version, kind, length, previous, expected, checksum, size = header
+    start = offset + size
+    if start + length > len(data):
         return None
     payload = data[start : start + length]
-    covered = _COVERED.pack(version, kind, length, previous)
-    if checksum_of(payload, checksum_of(covered, 0)) != checksum:
+    if version == 1:
+        found = zlib.crc32(payload, zlib.crc32(_COVERED_1.pack(version, kind, length, previous)))
+    else:
+        found = crc32c(payload)
+    if found != expected:
         return None
-    return Record(version, kind, payload, checksum, offset, start + length)
+    return Record(version, kind, payload, previous, checksum, offset, start + length)
 
 
-def _previous(data: bytes, offset: int) -> int:
-    previous: int = _HEADER.unpack_from(data, offset)[4]
-    return previous
-
-
-def _newer(data: bytes, offset: int) -> str:
+def _newer(data: bytes | bytearray, offset: int) -> str:
     """What to say of a record of a version that is not known here; nothing of any other."""
     magic, version = data[offset : offset + 2], data[offset + 2 : offset + 3]
     if magic != MAGIC or version <= bytes([VERSION]):
@@ -184,16 +215,21 @@ def _verdict(data: bytes, offset: int) -> Torn | Corrupt:
     position = find_intact(data, offset + 1)
     if position is not None:
         return Corrupt(offset, f"the checksum does not match, and byte {position} is intact")
-    if _has_zero_sector(data, offset):
+    header = _header(data, offset)
+    if header is not None:
+        torn = _has_zero_sector(data, offset, offset + header.size + header.length)
+    else:
+        # It may be that only a part of the header was written, and nothing behind it.
+        end = offset + HEADER_SIZE
+        torn = _has_zero_sector(data, offset, end) or _is_zero(data, end, len(data))
+    if torn:
         return Torn(offset)
     return Corrupt(offset, "the checksum of the last record does not match")
 
 
 _BEGIN = re.compile(
-    re.escape(MAGIC)
-    + b"[" + bytes(_CHECKSUMS) + b"]"
-    + b"[" + re.escape(bytes(RecordKind)) + b"]"
-)  # fmt: skip
+    re.escape(MAGIC) + b"[" + bytes(_SIZES) + b"]" + b"[" + re.escape(bytes(RecordKind)) + b"]"
+)
 
 
 def find_intact(data: bytes, start: int) -> int | None:
@@ -201,28 +237,20 @@ def find_intact(data: bytes, start: int) -> int | None:
     looked_at = 0
     for match in _BEGIN.finditer(data, start):
         position = match.start()
-        if _intact(data, position) is not None or looked_at > _LOOKED_AT:
+        if looked_at > _LOOKED_AT or _intact(data, position) is not None:
             return position
-        if position + HEADER_SIZE <= len(data):
-            length: int = _HEADER.unpack_from(data, position)[3]
-            looked_at += length if position + length <= len(data) else 0
+        header = _header(data, position)
+        looked_at += HEADER_SIZE + (header.length if header is not None else 0)
     return None
 
 
-def _has_zero_sector(data: bytes, offset: int) -> bool:
-    """Whether part of the record at `offset` never reached the disk."""
-    end = len(data)
-    if offset + HEADER_SIZE > end:
+def _has_zero_sector(data: bytes, start: int, end: int) -> bool:
+    """Whether part of what goes from `start` to `end` never reached the disk."""
+    if end > len(data):
         return True
-    magic, _, _, length, _, _ = _HEADER.unpack_from(data, offset)
-    if magic == MAGIC and length <= MAX_PAYLOAD:
-        if offset + HEADER_SIZE + length > end:
-            return True
-        end = offset + HEADER_SIZE + length
-    start = offset
     while start < end:
-        stop = min(start // _SECTOR * _SECTOR + _SECTOR, end)
-        if _is_zero(data, start, stop):
+        stop = start // _SECTOR * _SECTOR + _SECTOR
+        if _is_zero(data, start, min(stop, end)):
             return True
         start = stop
     return False

@@ -123,7 +123,7 @@ def decode(data: bytes, newest: int = VERSION) -> Command:
     command: Command | RangeRequest
     try:
         command, end = _read(data, 1)
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ValueError, IndexError, RecursionError) as error:
         raise CommandError(f"damaged replicated command: {error}") from error
     if end != len(data) or isinstance(command, RangeRequest):
         raise CommandError(f"damaged replicated command: {len(data)} bytes, read {end}")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from podling.controlplane.wal import records
+from podling.controlplane.wal import checksums, records
 from podling.controlplane.wal.records import Corrupt, RecordKind, Torn
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=2, max_size=5)
@@ -87,6 +87,17 @@ def test_a_flipped_bit_in_the_last_record_is_damage_not_a_torn_write() -> None:
         payloads_of(bytes(damaged))
 
 
+@pytest.mark.parametrize("bit", range(32))
+def test_a_length_that_was_damaged_is_not_taken_for_a_torn_write(bit: int) -> None:
+    # Whatever the length says now: zeros follow, or the file ends before.
+    written, starts = segment([b"first", b"second" * 10])
+    damaged = bytearray(written)
+    damaged[starts[1] + 4 + bit // 8] ^= 1 << bit % 8
+
+    with pytest.raises(Corrupt, match="checksum of the last record"):
+        payloads_of(bytes(damaged))
+
+
 def test_a_record_that_was_left_out_is_noticed() -> None:
     written, starts = segment([b"one", b"two", b"three"])
 
@@ -119,6 +130,7 @@ def test_records_of_the_former_format_are_read_and_continued() -> None:
 def test_hostile_bytes_do_not_keep_the_decoder_busy() -> None:
     # Each begins a record of half a segment that is almost whole, and overlaps the next.
     begin = records._HEADER.pack(records.MAGIC, 2, RecordKind.BATCH, 1 << 20, 0, 0)
+    begin += checksums.crc32c(begin).to_bytes(4, "little")
     data = b"\xff" + begin * (2 * (1 << 20) // len(begin))
 
     began = time.perf_counter()
