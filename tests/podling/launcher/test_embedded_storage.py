@@ -7,9 +7,9 @@ import pytest
 
 from podling.controlplane.apiserver.storage import interface
 from podling.controlplane.apiserver.storage.interface import Storage
-from podling.controlplane.store import errors
+from podling.controlplane.store import errors, key_values
+from podling.controlplane.store.auth_requests import AuthEnableRequest, UserGrantRoleRequest
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store import key_values
 from podling.launcher import embedded_storage
 from podling.launcher.embedded_storage import EmbeddedStorage
 from tests.contract.storage import StorageContract
@@ -37,6 +37,20 @@ class TestOverAFollower(StorageContract):
         servers = await members.start(3)
         leader = await members.leader()
         return EmbeddedStorage(next(each for each in servers if each is not leader).store)
+
+
+class TestOverAMemberThatAsksWhoComes(StorageContract):
+    """The API server in the member's own process may do everything."""
+
+    @pytest.fixture
+    async def storage(self, members: Members) -> Storage:
+        (server,) = await members.start(1)
+        await members.upgraded()
+        auth = server.store.auth
+        await auth.user_add("root", no_password=True)
+        await auth.change(UserGrantRoleRequest("root", "root"))
+        await auth.change(AuthEnableRequest())
+        return EmbeddedStorage(server.store)
 
 
 def test_records_have_the_fields_of_the_interface_in_their_order() -> None:
