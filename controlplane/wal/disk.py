@@ -97,7 +97,6 @@ class OsFile:
     """A file of the operating system. Its errors name it."""
 
     def __init__(self, path: Path, on_synced: OnSynced | None = None) -> None:
-        self._path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._on_synced = on_synced
 
@@ -133,7 +132,9 @@ class OsFile:
         try:
             yield
         except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
+            # It may have been renamed since it was opened.
+            name = os.readlink(f"/proc/self/fd/{self._handle}")
+            raise OSError(error.errno, error.strerror, name) from error
 
 
 _WRITE_SYNCED: int = getattr(os, "RWF_DSYNC", 0)
