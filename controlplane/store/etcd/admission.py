@@ -23,8 +23,16 @@ _SNAPSHOT = "/etcdserverpb.Maintenance/Snapshot"
 class Admission:
     """Bounds the calls of one listener, and refuses what this member cannot serve now."""
 
-    def __init__(self, members: ClusterMembers) -> None:
+    def __init__(
+        self,
+        members: ClusterMembers,
+        *,
+        max_calls: int = MAX_CALLS,
+        max_streams: int = MAX_STREAMS,
+    ) -> None:
         self._members = members
+        self._max_calls = max_calls
+        self._max_streams = max_streams
         self._calls = 0
         self._streams = 0
 
@@ -40,7 +48,7 @@ class Admission:
             self._check_leader(caller)
             if self._members.is_learner and not _is_for_learners(request):
                 raise errors.NotForLearners
-            if self._calls >= MAX_CALLS:
+            if self._calls >= self._max_calls:
                 raise errors.TooManyRequests
             self._calls += 1
             try:
@@ -57,7 +65,7 @@ class Admission:
             self._check_leader(caller)
             if self._members.is_learner and path != _SNAPSHOT:
                 raise errors.NotForLearners
-            if self._streams >= MAX_STREAMS:
+            if self._streams >= self._max_streams:
                 raise errors.TooManyRequests
             self._streams += 1
             try:

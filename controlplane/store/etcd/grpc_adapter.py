@@ -18,6 +18,7 @@ from podling.controlplane.store.etcd.methods import Method
 #: What the library hands to a method; its own types do not say more.
 Context = grpc.aio.ServicerContext[Any, Any]
 Behavior = Callable[[Any, Context], Awaitable[Any]]
+CallerOf = Callable[[Context], Caller]
 #: Generic in the library's stubs only.
 Bound: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -25,8 +26,10 @@ Bound: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 class GrpcAdapter(grpc.GenericRpcHandler):
     """Serves methods by path. One that a known service does not have is UNIMPLEMENTED."""
 
-    def __init__(self, methods: Mapping[str, Method]) -> None:
-        self._bound = {path: _bind(method) for path, method in methods.items()}
+    def __init__(self, methods: Mapping[str, Method], *, certificates: bool) -> None:
+        """`certificates`: callers may have shown one."""
+        caller = _certified_caller if certificates else _caller
+        self._bound = {path: _bind(method, caller) for path, method in methods.items()}
         self._services = {_service_of(path) for path in methods}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Bound | None":
@@ -37,7 +40,7 @@ class GrpcAdapter(grpc.GenericRpcHandler):
         return bound
 
 
-def _bind(method: Method) -> Bound:
+def _bind(method: Method, caller_of: CallerOf) -> Bound:
     """The library calls stream methods that are coroutines too: they write what they answer."""
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -45,7 +48,7 @@ def _bind(method: Method) -> Bound:
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[method.streams_in, method.streams_out]
-    behavior = _streaming(method) if method.streams_out else _answering(method)
+    behavior = (_streaming if method.streams_out else _answering)(method, caller_of)
     bound: Bound = make(
         behavior,
         # Requests come as bytes: of what it cannot decode itself the library logs a traceback.
@@ -54,19 +57,19 @@ def _bind(method: Method) -> Bound:
     return bound
 
 
-def _answering(method: Method) -> Behavior:
+def _answering(method: Method, caller_of: CallerOf) -> Behavior:
     handler, decode = method.handler, method.decode
 
     async def answer(request: bytes, context: Context) -> Any:
         try:
-            return await handler(decode(request), _caller(context))
+            return await handler(decode(request), caller_of(context))
         except StoreError as error:
             await _abort(context, error)
 
     return answer
 
 
-def _streaming(method: Method) -> Behavior:
+def _streaming(method: Method, caller_of: CallerOf) -> Behavior:
     handler = method.handler
     decode: Callable[[Any], Any] = method.decode
     if method.streams_in:
@@ -74,7 +77,7 @@ def _streaming(method: Method) -> Behavior:
 
     async def answer(request: Any, context: Context) -> None:
         try:
-            async with aclosing(handler(decode(request), _caller(context))) as responses:
+            async with aclosing(handler(decode(request), caller_of(context))) as responses:
                 async for response in responses:
                     await context.write(response)
         except StoreError as error:
@@ -106,15 +109,18 @@ def _service_of(path: str) -> str:
     return path.rpartition("/")[0].removeprefix("/")
 
 
-def _caller(context: Context) -> Caller:
+def _caller(context: Context, certificate_name: str = "") -> Caller:
     token, requires_leader = "", False
     for key, value in context.invocation_metadata() or ():
         if key in ("token", "authorization"):
             token = str(value)
         elif key == "hasleader":
             requires_leader = value == "true"
-    names = context.auth_context().get("x509_common_name", ())
-    name = next((each.decode(errors="replace") for each in names), "")
-    if token or name or requires_leader:
-        return Caller(token, name, requires_leader)
+    if token or certificate_name or requires_leader:
+        return Caller(token, certificate_name, requires_leader)
     return ANYBODY
+
+
+def _certified_caller(context: Context) -> Caller:
+    names = context.auth_context().get("x509_common_name", ())
+    return _caller(context, next((each.decode(errors="replace") for each in names), ""))

@@ -247,6 +247,8 @@ async def test_what_clients_match_on(either: Client) -> None:
     assert await refusal(either.kv.Put(large)) == (
         "INVALID_ARGUMENT", "etcdserver: request is too large"
     )  # fmt: skip
+    too_large = rpc_pb2.PutRequest(key=ONE, value=bytes(2048 * 1024))
+    assert (await refusal(either.kv.Put(too_large)))[0] == "RESOURCE_EXHAUSTED"
     assert (await ranged(either, key=b"\0", range_end=b"\0")).header.revision == 1
 
 
