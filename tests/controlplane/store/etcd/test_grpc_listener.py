@@ -219,25 +219,6 @@ async def test_frequent_pings_are_no_reason_to_hang_up(members: Members) -> None
     await writer.wait_closed()
 
 
-async def test_a_client_of_the_library_may_ping_as_it_likes(members: Members) -> None:
-    (server,) = await members.start(1, listen=True)
-    options = [
-        ("grpc.keepalive_time_ms", 50),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
-    ]
-    async with grpc.aio.insecure_channel(members.endpoint(server), options=options) as channel:
-        await channel.channel_ready()
-        watch = await Client(channel).watching(key=b"a")
-        await watch.next()
-        changed = channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await changed
-        await Client(channel).kv.Put(rpc_pb2.PutRequest(key=b"a"))
-        assert len(await watch.events(1)) == 1
-
-
 async def test_who_does_not_read_is_not_written_to(members: Members) -> None:
     """What waits for a slow client waits in the history, not in the library's buffers."""
     config = StoreConfig(max_pending_bytes=100_000, min_lease_ttl=1)
