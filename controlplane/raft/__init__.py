@@ -1,8 +1,9 @@
 """Raft consensus as a machine without I/O.
 
-It is told of ticks, messages and proposals, and says what to persist, send and apply. It imports
-no clock, dice, socket, disk or event loop: dice come in through the constructor, time is a count of
-ticks, and everything it wants done comes out as one value, a `Ready`.
+It is told of ticks, messages and proposals (commands, and changes of membership), and says what to
+persist, send and apply. It imports no clock, dice, socket, disk or event loop: dice come in through
+the constructor, time is a count of ticks, and everything it wants done comes out as one value, a
+`Ready`.
 
 The driver's duties (`rawnode.Ready` has the details):
 

@@ -17,10 +17,10 @@ def tick(raft: Raft) -> None:
     """A tick of anybody but the leader."""
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.election_timeout:
-        raft.election_elapsed = 0
         if raft.can_campaign:
             campaign(raft)
         else:
+            # It hears its leader no more: there may be another, of whom it will hear.
             raft.become_follower(raft.term)
 
 
