@@ -8,6 +8,7 @@ component is the module; the text says what happened to what, and the cause behi
 
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _LINE_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
@@ -32,11 +33,21 @@ class LineFormatter(logging.Formatter):
         return text
 
 
-def configure(process: str, level: str = "INFO") -> None:
-    """Send all logging of this process to standard error as lines of `LineFormatter`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(process))
+def configure(process: str, level: str = "INFO", outputs: Sequence[str] = ("stderr",)) -> None:
+    """Send all logging of this process to `outputs` as lines of `LineFormatter`.
+
+    An output is `stderr`, `stdout`, or the path of a file, which is added to. Raises OSError.
+    """
+    handlers = [_handler(output) for output in outputs]
+    for handler in handlers:
+        handler.setFormatter(LineFormatter(process))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel("WARNING")
+
+
+def _handler(output: str) -> logging.Handler:
+    if output == "stderr":
+        return logging.StreamHandler(sys.stderr)
+    return logging.StreamHandler(sys.stdout) if output == "stdout" else logging.FileHandler(output)

@@ -68,19 +68,25 @@ def _options() -> Iterator[FlagOption]:
 def _option(each: "Field[Any]") -> FlagOption:
     name = each.name.replace("_", "-")
     kind: dict[str, Any] = {"type": type(each.default)}
-    if each.default is False:
+    if isinstance(each.default, bool):
         # As Go has it: --flag and --flag=true.
         kind |= {"is_flag": False, "flag_value": "true"}
+    aliases: tuple[str, ...] = each.metadata["aliases"]
     return FlagOption(
         f"--{name}",
+        *(f"--{alias}" for alias in aliases),
         each.name,
         section=each.metadata["section"],
         help=each.metadata["help"],
         default=each.default,
         show_default=each.default not in ("", False),
-        envvar=ENVIRONMENT + each.name.upper(),
+        envvar=[_variable(name), *(_variable(alias) for alias in aliases)],
         **kind,
     )
+
+
+def _variable(flag: str) -> str:
+    return ENVIRONMENT + flag.replace("-", "_").upper()
 
 
 @click.pass_context
@@ -103,7 +109,7 @@ def _given(context: click.Context, values: dict[str, Any]) -> set[str]:
     given = set()
     for name in values:
         source = context.get_parameter_source(name)
-        variable = ENVIRONMENT + name.upper()
+        variable = _variable(name)
         if source == ParameterSource.COMMANDLINE and os.environ.get(variable):
             raise click.UsageError(
                 f"conflicting environment variable {variable} is shadowed by the flag "
@@ -115,7 +121,8 @@ def _given(context: click.Context, values: dict[str, Any]) -> set[str]:
 
 
 def _warn_of_strange_variables(values: dict[str, Any]) -> None:
-    known = {ENVIRONMENT + name.upper() for name in values}
+    known = {_variable(name) for name in values}
+    known |= {_variable(alias) for each in fields(StoreFlags) for alias in each.metadata["aliases"]}
     for variable in sorted(os.environ):
         if variable.startswith(ENVIRONMENT) and variable not in known:
             click.echo(f"warning: the environment variable {variable} is not known here", err=True)

@@ -17,8 +17,9 @@ OBSERVING = "Logs and metrics"
 DISASTER = "Disaster"
 
 
-def _flag(default: Any, section: str, text: str) -> Any:
-    return field(default=default, metadata={"section": section, "help": text})
+def _flag(default: Any, section: str, text: str, *aliases: str) -> Any:
+    """`aliases` are former names, without their dashes."""
+    return field(default=default, metadata={"section": section, "help": text, "aliases": aliases})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,16 @@ class StoreFlags:
     )
     snapshot_count: int = _flag(10_000, MEMBER, "Committed entries between two snapshots.")
     quota_backend_bytes: int = _flag(
-        0, MEMBER, "Size beyond which writes are refused with NOSPACE; 0: 2 GiB."
+        0, MEMBER, "Size beyond which writes are refused with NOSPACE; 0: 2 GiB; -1: no bound."
     )
     max_request_bytes: int = _flag(1_572_864, MEMBER, "Largest request of a client.")
     max_txn_ops: int = _flag(128, MEMBER, "Most operations in a transaction.")
+    watch_progress_notify_interval: str = _flag(
+        "10m",
+        MEMBER,
+        "Time between two reports to watches that asked for them and see no events.",
+        "experimental-watch-progress-notify-interval",
+    )
 
     initial_advertise_peer_urls: str = _flag(
         "http://localhost:2380", CLUSTERING, "This member's peer URLs, as others are told."
@@ -59,6 +66,9 @@ class StoreFlags:
     )
     initial_cluster_token: str = _flag(
         "etcd-cluster", CLUSTERING, "Tells this cluster from others with the same URLs."
+    )
+    strict_reconfig_check: bool = _flag(
+        True, CLUSTERING, "Refuse changes of members that could cost the quorum."
     )
     advertise_client_urls: str = _flag(
         "http://localhost:2379", CLUSTERING, "This member's client URLs, as clients are told."
@@ -112,6 +122,9 @@ class StoreFlags:
     log_outputs: str = _flag("default", OBSERVING, "default, stderr, stdout, or files.")
 
     corrupt_check_time: str = _flag(
-        "0s", DISASTER, "Time between comparisons of the members' keys, such as 1h; 0s: never."
+        "0s",
+        DISASTER,
+        "Time between comparisons of the members' keys, such as 1h; 0s: never.",
+        "experimental-corrupt-check-time",
     )
     force_new_cluster: bool = _flag(False, DISASTER, "Refused: see `podling store recover --help`.")

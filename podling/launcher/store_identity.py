@@ -74,6 +74,7 @@ def _config(
         election_timeout=settings.election_timeout,
         snapshot_count=settings.snapshot_count,
         join=settings.join,
+        strict_reconfiguration=settings.strict_reconfiguration,
     )
 
 

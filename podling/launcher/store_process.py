@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 
 import uvloop
@@ -32,14 +33,20 @@ from podling.launcher.store_settings import StoreSettings
 
 log = logging.getLogger(__name__)
 
+REQUEST_SECONDS = 5.0
+"""How long a request may take when the leader does not change; two elections more as it does."""
+
 
 class CannotStart(LauncherError):
-    """The data directory cannot be used."""
+    """The data directory, or a file of logs, cannot be used."""
 
 
 def run(settings: StoreSettings) -> int:
     """Run the member until it is told to stop; returns the exit code. Raises LauncherError."""
-    logs.configure(settings.name, settings.log_level)
+    try:
+        logs.configure(settings.name, settings.log_level, settings.log_outputs)
+    except OSError as error:
+        raise CannotStart(f"--log-outputs: {error}") from None
     for warning in settings.warnings:
         log.warning("%s", warning)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -102,6 +109,9 @@ def _store_config(settings: StoreSettings) -> StoreConfig:
         max_request_bytes=settings.max_request_bytes,
         max_txn_ops=settings.max_txn_ops,
         quota_bytes=settings.quota,
+        request_timeout=REQUEST_SECONDS + 2 * settings.election_timeout,
+        min_lease_ttl=math.ceil(1.5 * settings.election_timeout),
+        progress_interval=settings.progress_interval,
         token_ttl=settings.token_ttl,
         bcrypt_cost=settings.bcrypt_cost,
         corrupt_check_interval=settings.corrupt_check_interval,

@@ -15,12 +15,12 @@ from podling.launcher.errors import LauncherError
 from podling.launcher.member_urls import Url
 from podling.launcher.store_flags import StoreFlags
 
-DEFAULT_QUOTA = 2 * 1024**3
 ELECTION_TIMEOUT_MAX = 50_000
 """Milliseconds; etcd refuses more."""
 ELECTION_HEARTBEATS = 5
 """How many heartbeats an election timeout must have at least."""
 BCRYPT_COSTS = range(4, 32)
+LOGGERS = ("zap", "capnslog")
 LEVELS = {
     "debug": "DEBUG",
     "info": "INFO",
@@ -70,9 +70,12 @@ class StoreSettings:
     heartbeat_interval: float
     election_timeout: float
     snapshot_count: int
+    strict_reconfiguration: bool
     quota: int
+    """0: the default; negative: none."""
     max_request_bytes: int
     max_txn_ops: int
+    progress_interval: float
     token_ttl: float
     bcrypt_cost: int
     corrupt_check_interval: float
@@ -82,6 +85,7 @@ class StoreSettings:
     """Seconds, or revisions; 0: all history is kept."""
     log_level: str
     log_outputs: tuple[str, ...]
+    """`stderr`, `stdout`, or paths of files."""
     warnings: tuple[str, ...] = ()
     """What is allowed and should be known."""
 
@@ -120,16 +124,20 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         heartbeat_interval=flags.heartbeat_interval / 1000,
         election_timeout=flags.election_timeout / 1000,
         snapshot_count=flags.snapshot_count,
-        quota=flags.quota_backend_bytes or DEFAULT_QUOTA,
+        strict_reconfiguration=flags.strict_reconfig_check,
+        quota=flags.quota_backend_bytes,
         max_request_bytes=flags.max_request_bytes,
         max_txn_ops=flags.max_txn_ops,
+        progress_interval=_duration(
+            "watch-progress-notify-interval", flags.watch_progress_notify_interval
+        ),
         token_ttl=flags.auth_token_ttl,
         bcrypt_cost=flags.bcrypt_cost,
         corrupt_check_interval=_duration("corrupt-check-time", flags.corrupt_check_time),
         compaction_mode=flags.auto_compaction_mode,
         compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
-        log_outputs=tuple(flags.log_outputs.split(",")),
+        log_outputs=_log_outputs(flags.log_outputs),
         warnings=tuple(_warnings(clients, peers)),
     )
 
@@ -139,8 +147,8 @@ def _check_numbers(flags: StoreFlags) -> None:
                  "max_txn_ops", "auth_token_ttl"):  # fmt: skip
         if getattr(flags, flag) <= 0:
             raise SettingsError(f"--{flag.replace('_', '-')} must be more than 0")
-    if flags.quota_backend_bytes < 0:
-        raise SettingsError("--quota-backend-bytes must not be less than 0; 0 is 2 GiB")
+    if flags.logger not in LOGGERS:
+        raise SettingsError(f"--logger: {flags.logger!r} is not one of {', '.join(LOGGERS)}")
     if flags.auth_token != "simple":
         raise SettingsError(f"--auth-token: {flags.auth_token!r} is not there; tokens are simple")
     if flags.bcrypt_cost not in BCRYPT_COSTS:
@@ -287,6 +295,13 @@ def _log_level(text: str) -> str:
         return LEVELS[text]
     except KeyError:
         raise SettingsError(f"--log-level: {text!r} is not one of {', '.join(LEVELS)}") from None
+
+
+def _log_outputs(text: str) -> tuple[str, ...]:
+    outputs = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not outputs:
+        raise SettingsError("--log-outputs: there must be at least one; `default` is stderr")
+    return tuple("stderr" if each == "default" else each for each in outputs)
 
 
 def _warnings(clients: tuple[Url, ...], peers: tuple[Url, ...]) -> list[str]:

@@ -145,14 +145,19 @@ class StoreCluster:
         return member
 
     def etcdctl(
-        self, *words: str, at: StoreMember | None = None, fails: bool = False, stdin: str = ""
+        self,
+        *words: str,
+        at: StoreMember | None = None,
+        urls: Sequence[str] = (),
+        fails: bool = False,
     ) -> str:
-        """Output of etcdctl; what it complains of, if it is to fail."""
+        """Output of etcdctl, asking all that run, or those named; what it complains of, if it is to
+        fail."""
         asked = [at] if at else [member for member in self.members if member.process]
         done = subprocess.run(
             [
                 str(ETCDCTL),
-                "--endpoints=" + ",".join(member.client_url for member in asked),
+                "--endpoints=" + ",".join(urls or [member.client_url for member in asked]),
                 "--command-timeout=10s",
                 *self.client_flags,
                 *words,
@@ -160,7 +165,6 @@ class StoreCluster:
             capture_output=True,
             text=True,
             timeout=30,
-            input=stdin,
             check=False,
             env=ENVIRONMENT | {"ETCDCTL_API": "3"},
         )

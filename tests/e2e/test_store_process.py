@@ -10,6 +10,8 @@ import pytest
 
 from podling.launcher.waiting import wait_for
 from tests.e2e.store_members import ENVIRONMENT, ETCDCTL, PODLING, StoreCluster
+from tests.e2e.waiting import fetch
+from tests.ports import free_ports
 
 pytestmark = [
     pytest.mark.e2e,
@@ -184,6 +186,36 @@ def test_help_has_the_flags_by_section() -> None:
     sections = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
     assert "--initial-cluster-token" in text and "[default: etcd-cluster]" in text
+
+
+def test_flags_as_kubeadm_writes_them(tmp_path: Path) -> None:
+    """Former names of flags, booleans with a value, probes on an address of their own."""
+    (metrics,) = free_ports(1)
+    with StoreCluster(tmp_path) as cluster:
+        cluster.flags = (
+            "--client-cert-auth=false",
+            "--experimental-watch-progress-notify-interval=5s",
+            f"--listen-metrics-urls=http://127.0.0.1:{metrics}",
+            "--snapshot-count=10000",
+            "--logger=zap",
+            "--log-level=debug",
+            f"--log-outputs=stderr,{tmp_path / 'more.log'}",
+        )
+        cluster.start()
+        assert fetch(f"http://127.0.0.1:{metrics}/readyz") == "ok\n"
+        assert "etcd_server_has_leader 1.0" in fetch(f"http://127.0.0.1:{metrics}/metrics")
+        assert "started:" in (tmp_path / "more.log").read_text()
+
+
+def test_what_data_cost_in_memory_is_measured(tmp_path: Path) -> None:
+    """etcdctl asks the first of its endpoints for metrics, and the others to take the data."""
+    (metrics,) = free_ports(1)
+    with StoreCluster(tmp_path) as cluster:
+        cluster.flags = (f"--listen-metrics-urls=http://127.0.0.1:{metrics}",)
+        cluster.start()
+        urls = (f"http://127.0.0.1:{metrics}", cluster.members[0].client_url)
+        told = cluster.etcdctl("check", "datascale", "--load=s", urls=urls)
+        assert "PASS: Approximate system memory used" in told
 
 
 def test_history_is_forgotten_by_itself(tmp_path: Path) -> None:

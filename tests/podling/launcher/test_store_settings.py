@@ -38,7 +38,8 @@ def test_without_flags_a_member_stands_alone_on_loopback() -> None:
     assert [url.text for url in alone.advertised_clients] == ["http://localhost:2379"]
     assert list(alone.members) == ["default"]
     assert (alone.heartbeat_interval, alone.election_timeout) == (0.1, 1.0)
-    assert alone.quota == 2 * 1024**3
+    assert alone.quota == 0
+    assert alone.log_outputs == ("stderr",)
     assert alone.client_tls is None and alone.peer_tls is None
     assert not alone.warnings
 
@@ -113,7 +114,9 @@ def test_serving_others_in_the_clear_is_warned_of() -> None:
         ({"heartbeat_interval": 0}, "--heartbeat-interval must be more than 0"),
         ({"snapshot_count": -1}, "--snapshot-count must be more than 0"),
         ({"max_txn_ops": 0}, "--max-txn-ops must be more than 0"),
-        ({"quota_backend_bytes": -1}, "--quota-backend-bytes must not be less than 0"),
+        ({"watch_progress_notify_interval": "soon"}, "'soon' is not a duration"),
+        ({"logger": "mine"}, "--logger: 'mine' is not one of zap, capnslog"),
+        ({"log_outputs": ","}, "--log-outputs: there must be at least one"),
         ({"auth_token": "jwt,pub-key=k"}, "--auth-token: 'jwt,pub-key=k' is not there"),
         ({"auth_token_ttl": 0}, "--auth-token-ttl must be more than 0"),
         ({"bcrypt_cost": 3}, "--bcrypt-cost=3 must be from 4 to 31"),
