@@ -31,6 +31,7 @@ from podling.controlplane.replica.log_growth import LogGrowth
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals, command_of
 from podling.controlplane.replica.reads import Reads
+from podling.controlplane.replica.received_snapshots import ReceivedSnapshots
 from podling.controlplane.replica.roster import Roster
 from podling.controlplane.replica.snapshots import Snapshots
 from podling.controlplane.replica.state_machine import StateMachine
@@ -52,6 +53,7 @@ class Parts:
     state_machine: StateMachine
     persister: Persister
     snapshots: Snapshots
+    received: ReceivedSnapshots
     transport: Transport
     proposals: Proposals
     reads: Reads
@@ -278,7 +280,7 @@ class Driver:
 
     def _install(self, snapshot: SnapshotMeta) -> None:
         log.info("%s takes over the snapshot at entry %d", self._name, snapshot.index)
-        self._parts.state_machine.restore(self._parts.snapshots.state(snapshot))
+        self._parts.state_machine.take(self._parts.received.loaded(snapshot))
         self.applied_term = snapshot.term
         self._parts.proposals.outcome_unknown("a snapshot has replaced the log; it may be in it")
         self.growth.restored(self._parts.snapshots.size(snapshot))

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 STOP_GRACE = 0.2
 """Seconds that peers have to see the end of their streams."""
 
+MAX_NEWCOMERS = 16
+"""Callers that are in no list known here, and are answered all the same."""
 SERVER_OPTIONS = (
     *CHANNEL_OPTIONS,
     ("grpc.so_reuseport", 0),
@@ -217,13 +219,14 @@ class GrpcTransport:
     def stream_began(self, stream: Incoming) -> None:
         caller = stream.caller
         self._incoming.setdefault(caller.member_id, []).append(stream)
-        if caller.member_id not in self.gate.members:
-            self._newcomers[caller.member_id] = (caller.membership_version, caller.member)
         if self.receiver is None:
             stream.end_with(None)
             return
-        self._update_links()
-        self._links[caller.member_id].link.hurry()
+        if caller.member_id not in self.gate.members and len(self._newcomers) < MAX_NEWCOMERS:
+            self._newcomers[caller.member_id] = (caller.membership_version, caller.member)
+            self._update_links()
+        if caller.member_id in self._links:
+            self._links[caller.member_id].link.hurry()
         self._update_connected()
 
     def stream_ended(self, stream: Incoming) -> None:

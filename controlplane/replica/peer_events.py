@@ -101,6 +101,8 @@ class PeerEvents:
         if self._needs(message):
             await self._running.received.receive(message.snapshot, offset, size, chunks)
         self._running.driver.received([message])
+        # Behind the driver's turn, which takes it, or else has no use for it.
+        asyncio.get_running_loop().call_soon(self._running.received.drop_loaded)
 
     def _check_term(self, message: InstallSnapshot) -> None:
         if message.term < self._running.node.term:

@@ -4,17 +4,22 @@ What came of a stream that broke is kept, and the next one goes on from there, i
 file: the same entry, term and size. That the parts fit together is seen at the end, when the whole
 file is checked. Nothing is kept over a restart: what was not synced may be gone from the middle of
 a file, and the start removes it.
+
+What has come is loaded by the worker too: a large state takes seconds, in which this replica goes
+on voting and answering.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.replica.snapshots import run_job
+from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.transport import SnapshotRefused
+from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import Worker
 from podling.controlplane.wal.errors import DataDirectoryError
@@ -41,9 +46,11 @@ class _Partial:
 class ReceivedSnapshots:
     """At most one at a time; the newest stream counts."""
 
-    def __init__(self, data_dir: DataDir, worker: Worker) -> None:
+    def __init__(self, data_dir: DataDir, worker: Worker, state_machine: StateMachine) -> None:
         self._data_dir = data_dir
         self._worker = worker
+        self._state_machine = state_machine
+        self._loaded: tuple[SnapshotMeta, Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._partial: _Partial | None = None
         self._stream = 0
@@ -72,11 +79,26 @@ class ReceivedSnapshots:
                 raise SnapshotRefused(f"the stream ended at byte {partial.part.size} of {size}")
             self._partial = None
             await self._run(lambda: partial.part.finish(self._data_dir.identity.cluster_id))
-        except (DataDirectoryError, OSError) as error:
+            self._loaded = (snapshot, await self._run(lambda: self._load(snapshot)))
+        except (DataDirectoryError, OSError, ValueError) as error:
             self._partial = None
             await self._run(partial.part.abandon)
             raise SnapshotRefused(str(error)) from error
         log.info("received a snapshot at entry %d", snapshot.index)
+
+    def loaded(self, snapshot: SnapshotMeta) -> Any:
+        """The state of a snapshot that is on disk, for `StateMachine.take`.
+
+        Raises Damaged, and ValueError if the state machine cannot read it.
+        """
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and loaded[0] == snapshot:
+            return loaded[1]
+        return self._load(snapshot)
+
+    def drop_loaded(self) -> None:
+        """The core had no use for it."""
+        self._loaded = None
 
     async def forget(self) -> None:
         """Remove what is kept: nobody will go on with it."""
@@ -102,6 +124,14 @@ class ReceivedSnapshots:
         part = SnapshotPart(self._data_dir.disk, self._data_dir.snapshots_path, snapshot)
         self._partial = _Partial(snapshot, size, part)
         return self._partial
+
+    def _load(self, snapshot: SnapshotMeta) -> Any:
+        """Job: build the state; nobody else has it yet."""
+        data_dir = self._data_dir
+        path = snapshot_file.path_of(data_dir.snapshots_path, snapshot)
+        return self._state_machine.load(
+            snapshot_file.read_state(data_dir.disk, path, data_dir.identity.cluster_id)
+        )
 
     def _check_newest(self, stream: int) -> None:
         if stream != self._stream:

@@ -45,7 +45,7 @@ def check_remove(membership: Membership, removed: int, me: int, connected: froze
     active = membership.voters & (connected | {me})
     if removed in active and len(active) - 1 < _majority(len(left)):
         raise UnhealthyCluster(
-            f"without member {removed:x} {len(active) - 1} of {len(left)} voting members would be "
+            f"without member {removed:x}, {len(active) - 1} of {len(left)} voting members would be "
             f"connected, no majority: {_names(membership, membership.voters - active)} away"
         )
 
@@ -56,7 +56,7 @@ def check_promote(membership: Membership, promoted: int) -> None:
     started = 1 + sum(membership.members[number].started for number in voters)
     if started < _majority(len(voters) + 1):
         raise NotEnoughStarted(
-            f"with member {promoted:x} {started} of {len(voters) + 1} voting members would be "
+            f"with member {promoted:x}, {started} of {len(voters) + 1} voting members would be "
             "started, no majority. Start the others first"
         )
 

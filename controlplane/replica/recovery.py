@@ -26,7 +26,8 @@ def recover(config: ReplicaConfig, state_machine: StateMachine, data_dir: DataDi
         save_members(data_dir, first)
     elif recovered.snapshot_path is not None and recovered.stored.snapshot.index > 0:
         disk, cluster_id = data_dir.disk, config.cluster_id
-        state_machine.restore(snapshot_file.read_state(disk, recovered.snapshot_path, cluster_id))
+        state = snapshot_file.read_state(disk, recovered.snapshot_path, cluster_id)
+        state_machine.take(state_machine.load(state))
     return recovered
 
 

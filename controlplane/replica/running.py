@@ -76,7 +76,7 @@ class Running:
         self.node = RawNode(_raft_config(config), recovered.stored, around.dice)
         roster.begin(_committed_configuration(self.node))
         self.snapshots = Snapshots(data_dir, self._snapshot_worker)
-        self.received = ReceivedSnapshots(data_dir, self._snapshot_worker)
+        self.received = ReceivedSnapshots(data_dir, self._snapshot_worker, around.state_machine)
         self._persister = Persister(
             self._writer, self._log_worker, self._written, self._disk_failed
         )
@@ -87,6 +87,7 @@ class Running:
                 around.state_machine,
                 self._persister,
                 self.snapshots,
+                self.received,
                 around.transport,
                 self.proposals,
                 self.reads,

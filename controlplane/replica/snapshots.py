@@ -73,11 +73,6 @@ class Snapshots:
         """The snapshot's file, to be sent."""
         return StoredSnapshot(self._data_dir.disk, self._worker, self.path(snapshot))
 
-    def state(self, snapshot: SnapshotMeta) -> Iterator[bytes]:
-        """The pieces of state in a snapshot file; raises Damaged."""
-        disk, cluster_id = self._data_dir.disk, self._data_dir.identity.cluster_id
-        return snapshot_file.read_state(disk, self.path(snapshot), cluster_id)
-
     def size(self, snapshot: SnapshotMeta) -> int:
         """Bytes of its file; 0 for the beginning, which has none."""
         return self._data_dir.disk.size(self.path(snapshot)) if snapshot.index else 0

@@ -1,13 +1,14 @@
 """What a replica replicates (Raft paper, section 2: replicated state machines)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class StateMachine(Protocol):
     """Deterministic: the same commands in the same order give the same state on every replica.
 
-    It is called from the event loop, never concurrently, and may not await.
+    It is called from the event loop, never concurrently, and may not await; `load` alone may run
+    in another thread.
     """
 
     @property
@@ -31,8 +32,15 @@ class StateMachine(Protocol):
         Drawn from lazily while later commands are applied, which must not change what it yields.
         """
 
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        """Replace the whole state by that of a snapshot.
+    def load(self, chunks: Iterable[bytes]) -> Any:
+        """Build the state of a snapshot; for `take`. Neither reads nor changes the present one.
 
-        Raises ValueError, with the state unchanged, if the chunks are damaged or of a newer format.
+        That may take seconds, so it may run in another thread while commands are applied. Raises
+        ValueError if the chunks are damaged or of a newer format.
+        """
+
+    def take(self, state: Any) -> None:
+        """Replace the whole state by one that `load` has built.
+
+        Raises ValueError, with the state unchanged, if this member cannot go on with it.
         """

@@ -25,6 +25,9 @@ class Ledger:
             texts = [command.decode() for command in commands[start : start + 10]]
             yield json.dumps(texts).encode()
 
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        self.commands = [text.encode() for chunk in chunks for text in json.loads(chunk)]
+    def load(self, chunks: Iterable[bytes]) -> list[bytes]:
+        return [text.encode() for chunk in chunks for text in json.loads(chunk)]
+
+    def take(self, commands: list[bytes]) -> None:
+        self.commands = commands
         self.restored += 1

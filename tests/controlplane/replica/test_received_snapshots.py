@@ -1,6 +1,7 @@
 """Files that leaders stream: what is kept of a stream that broke, and what is not."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.segments import Identity
+from tests.controlplane.replica.ledger import Ledger
 
 SNAPSHOT = SnapshotMeta(90, 4, Configuration(frozenset({1, 2, 3})))
-STATE = [bytes([number]) * 1000 for number in range(20)]
+COMMANDS = [bytes([ord("a") + number]) * 996 for number in range(20)]
+STATE = [json.dumps([command.decode()]).encode() for command in COMMANDS]
 FILE = b"".join(snapshot_file.encode(0xC1, SNAPSHOT, STATE))
 
 
@@ -30,7 +33,7 @@ def data_dir(tmp_path: Path) -> DataDir:
 @pytest.fixture
 async def received(data_dir: DataDir) -> AsyncIterator[ReceivedSnapshots]:
     worker = data_dir.disk.start_worker("test")
-    yield ReceivedSnapshots(data_dir, worker)
+    yield ReceivedSnapshots(data_dir, worker, Ledger())
     worker.close()
     data_dir.close()
 
