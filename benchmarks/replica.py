@@ -54,8 +54,11 @@ class Counter:
     def snapshot(self) -> Iterator[bytes]:
         yield b"%d" % self.count
 
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        self.count = int(b"".join(chunks))
+    def load(self, chunks: Iterable[bytes]) -> int:
+        return int(b"".join(chunks))
+
+    def take(self, count: int) -> None:
+        self.count = count
 
 
 def make_replica(folder: Path, members: dict[int, Member], number: int) -> Replica:

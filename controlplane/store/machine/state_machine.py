@@ -123,12 +123,11 @@ class StoreStateMachine:
             self.store, self.leases, self.cluster_version, self.auth, self.alarms
         )
 
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        """Also moves the watchers over, which go on from where they were."""
-        self.take(snapshots.read(chunks))
+    def load(self, chunks: Iterable[bytes]) -> snapshots.Contents:
+        return snapshots.read(chunks)
 
     def take(self, contents: snapshots.Contents) -> None:
-        """Replace the whole state by what was read from a snapshot.
+        """Also moves the watchers over, which go on from where they were.
 
         Raises CommandError, with the state unchanged, if the cluster is of a newer version.
         """

@@ -99,7 +99,12 @@ def _check(disk: Disk, request: RestoreRequest) -> None:
 def _state(disk: Disk, request: RestoreRequest) -> StoreStateMachine:
     """The state as the new cluster begins with it."""
     machine = StoreStateMachine(lambda: 0.0, max_pending_bytes=0)
-    saved_snapshot.load(disk, request.snapshot, machine.restore, check_hash=request.check_hash)
+    saved_snapshot.load(
+        disk,
+        request.snapshot,
+        lambda chunks: machine.take(machine.load(chunks)),
+        check_hash=request.check_hash,
+    )
     # They were of members that are not in the new cluster.
     machine.alarms = Alarms()
     machine.store.revision += request.bump_revision

@@ -1,23 +1,30 @@
 """One member of the simulated store: the real server, on an event loop and a disk of its own."""
 
+import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from podling.controlplane.replica import membership
 from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import MemberRemoved, ReplicaError
+from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.replica import Replica
 from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.machine.snapshots import Contents
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.simulate.disk import MemoryDisk, PowerLost
 from podling.simulate.event_loop import VirtualLoop, VirtualTime
 from podling.simulate.network import Delay, MemoryNetwork, MemoryTransport
 from podling.simulate.store.committed_history import CommittedHistory
+from podling.simulate.store.raft_invariants import RaftInvariants
 from podling.simulate.store.schedule import Settings
 from podling.simulate.store.traces import Trace
 
 CLUSTER = 0xC1
+PUBLISH_RETRY = 0.5
 
 
 class ObservedMachine(StoreStateMachine):
@@ -35,8 +42,8 @@ class ObservedMachine(StoreStateMachine):
         self.history.saved(self.member, self)
         return super().snapshot()
 
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        super().restore(chunks)
+    def take(self, contents: Contents) -> None:
+        super().take(contents)
         self.history.restored(self.member, self)
 
 
@@ -67,6 +74,7 @@ class Surroundings:
     network: MemoryNetwork
     trace: Trace
     history: CommittedHistory
+    raft: RaftInvariants
     plant: Honest
 
 
@@ -77,10 +85,11 @@ class Member:
         self,
         number: int,
         settings: Settings,
-        members: Mapping[int, membership.Member],
+        members: Mapping[int, membership.Member] | None,
         around: Surroundings,
         dice: random.Random,
     ) -> None:
+        """`members` are those that a cluster begins with; None if it begins without this one."""
         self.number = number
         self.name = f"member-{number}"
         self.rate = settings.drift[number - 1] if number <= len(settings.drift) else 1.0
@@ -93,10 +102,13 @@ class Member:
         """None until it has begun to start."""
         self.up = False
         """Whether it has started."""
+        self.removed = False
+        """Whether it has ended because it was removed from the cluster."""
         self.on_end: list[Callable[[], None]] = []
         """Called once, when it ends."""
         self._settings = settings
         self._members = members
+        self._joins = False
         self._around = around
         self._dice = dice
         self._transport: MemoryTransport | None = None
@@ -105,8 +117,17 @@ class Member:
     def down(self) -> bool:
         return self.loop is None
 
+    def join(self, membership: Membership) -> None:
+        """It was added to a cluster of these members: start it for the first time."""
+        if self._members is None:
+            self._members = dict(membership.members)
+            self._joins = True
+            self.start()
+
     def start(self) -> None:
-        """Begin to start it, as a new process on the disk that is there."""
+        """Begin to start it, as a new process on the disk that is there; if it was ever added."""
+        if self._members is None or not self.down:
+            return
         around = self._around
         around.trace.note("start", self.name)
         self.loop = around.time.new_loop(
@@ -143,6 +164,7 @@ class Member:
             self._around.network.leave(self._transport, unnoticed=unnoticed)
             self._transport = None
         self._around.history.forget(self.number)
+        self._around.raft.forget(self.number)
         callbacks, self.on_end = self.on_end, []
         for callback in callbacks:
             callback()
@@ -158,6 +180,8 @@ class Member:
             return
         self.up = True
         self._around.trace.note("up", self.name)
+        if self._joins:
+            await self._publish(self.server.replica)
 
     def _build(self, loop: VirtualLoop) -> SimulatedServer:
         around = self._around
@@ -178,12 +202,24 @@ class Member:
     def _failed(self, loop: VirtualLoop, text: str, error: BaseException) -> None:
         """The process ends, as a real one would."""
         self._around.trace.note("failed", f"{self.name} {text}")
-        if not (isinstance(error, OSError) and self.disk_failed):
+        self.removed = self.removed or isinstance(error, MemberRemoved)
+        if not self.removed and not (isinstance(error, OSError) and self.disk_failed):
             self._around.trace.fail("members do not end by themselves", f"{self.name}: {text}")
         # At the next turn, so that whoever tells may return.
         loop.call_soon(self.end)
 
+    async def _publish(self, replica: Replica) -> None:
+        """Tell the others its name, as whoever runs a member does."""
+        while True:
+            try:
+                await replica.publish(self.name, ())
+            except ReplicaError:
+                await asyncio.sleep(PUBLISH_RETRY)
+            else:
+                return
+
     def _replica_config(self) -> ReplicaConfig:
+        assert self._members is not None
         settings = self._settings
         return ReplicaConfig(
             name=self.name,
@@ -195,6 +231,7 @@ class Member:
             election_timeout=settings.election_timeout,
             snapshot_count=settings.snapshot_count,
             catch_up_entries=settings.catch_up_entries,
+            join=self._joins,
         )
 
 

@@ -4,7 +4,7 @@ They are put in where a member is built, as other collaborators or as subclasses
 code knows nothing of them. A simulation that finds none of these would prove nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from podling.controlplane.raft.messages import (
     AppendRequest,
@@ -15,6 +15,7 @@ from podling.controlplane.raft.messages import (
 )
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.auth_requests import Identity
+from podling.controlplane.store.machine.snapshots import Contents
 from podling.controlplane.store.machine.watchers import Watchers
 from podling.controlplane.store.store import Store
 from podling.simulate.disk import MemoryDisk
@@ -105,10 +106,10 @@ class LostLease(Honest):
 
 
 class _WatchGapMachine(ObservedMachine):
-    def restore(self, chunks: Iterable[bytes]) -> None:
+    def take(self, contents: Contents) -> None:
         """Leave the watchers where they are, as if nothing had happened in between."""
         watchers, self.watchers = self.watchers, Watchers(lambda: self.store, 0)
-        super().restore(chunks)
+        super().take(contents)
         self.watchers = watchers
 
 

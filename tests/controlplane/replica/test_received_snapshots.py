@@ -151,3 +151,20 @@ async def _refusal(work: Awaitable[None]) -> str:
     except SnapshotRefused as error:
         return str(error)
     return ""
+
+
+async def test_what_has_come_is_loaded_before_it_is_taken(
+    received: ReceivedSnapshots, data_dir: DataDir
+) -> None:
+    await received.receive(SNAPSHOT, 0, len(FILE), stream(FILE))
+    data_dir.disk.remove(snapshot_file.path_of(data_dir.snapshots_path, SNAPSHOT))
+
+    assert received.loaded(SNAPSHOT) == COMMANDS
+    with pytest.raises(FileNotFoundError):
+        received.loaded(SNAPSHOT)
+
+
+async def test_a_state_that_cannot_be_read_is_refused(received: ReceivedSnapshots) -> None:
+    file = b"".join(snapshot_file.encode(0xC1, SNAPSHOT, [b"no JSON"]))
+    with pytest.raises(SnapshotRefused):
+        await received.receive(SNAPSHOT, 0, len(file), stream(file))

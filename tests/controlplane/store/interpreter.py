@@ -199,13 +199,13 @@ class Interpreter:
 
     def do_reload(self) -> str:
         other = self._reloaded().machine
-        self.machine.restore(other.snapshot())
+        self.machine.take(self.machine.load(other.snapshot()))
         return f"revision {self.machine.store.revision}"
 
     def _reloaded(self) -> "Interpreter":
         other = Interpreter()
         other.now = self.now
-        other.machine.restore(self.machine.snapshot())
+        other.machine.take(other.machine.load(self.machine.snapshot()))
         return other
 
     def _hash(self) -> int:

@@ -134,11 +134,11 @@ def test_a_snapshot_carries_the_version_of_the_cluster() -> None:
     chunks = list(todays.snapshot())
 
     restored = machine(TODAY)
-    restored.restore(chunks)
+    restored.take(restored.load(chunks))
     assert restored.cluster_version == TODAY
 
     older = machine(YESTERDAY)
     with pytest.raises(commands.CommandError, match="upgrade this member"):
-        older.restore(chunks)
+        older.take(older.load(chunks))
     assert older.store.revision == machine().store.revision
     assert older.cluster_version == commands.FIRST_VERSION

@@ -42,7 +42,7 @@ def test_a_renewal_before_the_end_in_the_log_counts(machine: StoreStateMachine) 
 def test_a_member_restored_from_a_snapshot_knows_of_renewals(machine: StoreStateMachine) -> None:
     do(machine, rq.LeaseKeepAliveRequest(LEASE))
     restored = StoreStateMachine(lambda: 0.0, max_pending_bytes=1000)
-    restored.restore(machine.snapshot())
+    restored.take(restored.load(machine.snapshot()))
 
     assert do(restored, rq.LeaseExpireRequest(LEASE, 0)) == rq.LeaseExpireResponse(2, False)
     assert do(restored, rq.LeaseExpireRequest(LEASE, 1)) == rq.LeaseExpireResponse(3, True)

@@ -44,7 +44,7 @@ def started(path: Path, restored: Restored) -> tuple[StoredState, StoreStateMach
     recovered = data_dir.recover(StoredState())
     store = machine()
     assert recovered.snapshot_path is not None
-    store.restore(snapshot_file.read_state(DISK, recovered.snapshot_path, None))
+    store.take(store.load(snapshot_file.read_state(DISK, recovered.snapshot_path, None)))
     data_dir.close()
     return recovered.stored, store
 
