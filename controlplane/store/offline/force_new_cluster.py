@@ -21,7 +21,7 @@ from podling.controlplane.raft.storage import StoredState
 from podling.controlplane.replica import membership
 from podling.controlplane.replica.membership import Membership
 from podling.controlplane.store.offline.errors import OfflineError
-from podling.controlplane.store.offline.inspection import Inspection, inspect
+from podling.controlplane.store.offline.inspection import inspect
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.segments import Identity
@@ -64,9 +64,8 @@ def plan(disk: Disk, path: Path) -> Plan:
         )
     before = in_force[1]
     after = Configuration(frozenset({member_id}), context=_alone(before, member_id))
-    last_index = _last_index(found)
-    commit = max(found.log.hard_state.commit, _newest_snapshot(found))
-    return Plan(path, found.identity, before, after, commit, last_index)
+    commit = max(found.log.hard_state.commit, found.newest.index)
+    return Plan(path, found.identity, before, after, commit, found.last_index)
 
 
 def carry_out(disk: Disk, decided: Plan) -> None:
@@ -101,13 +100,3 @@ def _alone(before: Configuration, member_id: int) -> bytes:
     me = replace(known.member(member_id), learner=False)
     removed = known.removed | (known.members.keys() - {member_id})
     return membership.encode(Membership({member_id: me}, removed, known.version + 1))
-
-
-def _newest_snapshot(found: Inspection) -> int:
-    indexes = (each.meta.index for each in found.snapshots if each.meta and not each.damage)
-    return max(indexes, default=0)
-
-
-def _last_index(found: Inspection) -> int:
-    entries = found.log.entries
-    return max(entries[-1].index if entries else 0, _newest_snapshot(found))

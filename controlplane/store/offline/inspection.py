@@ -6,6 +6,7 @@ Reads through `Disk` and writes nothing.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.store.offline.log_inspection import LogReport, Problem, inspect_log
@@ -14,7 +15,7 @@ from podling.controlplane.store.offline.snapshot_inspection import (
     inspect_snapshot,
     whole,
 )
-from podling.controlplane.wal import data_dir, snapshot_file
+from podling.controlplane.wal import data_dir, log_reader, snapshot_file
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.errors import LOG_REMEDY, SNAPSHOT_REMEDY, DataDirectoryError
 from podling.controlplane.wal.segments import Identity
@@ -43,13 +44,31 @@ class Inspection:
         """Whether a member would start on it."""
         return all(problem.harmless for problem in self.problems)
 
+    @property
+    def newest(self) -> SnapshotMeta:
+        """The newest snapshot that can be read."""
+        readable = whole(self.snapshots)
+        return (readable[0].meta if readable else None) or SnapshotMeta()
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the log does not go on from the newest snapshot: a start begins it anew."""
+        return not log_reader.continues(self.log.entries, self.newest)
+
+    @property
+    def last_index(self) -> int:
+        """Of all entries that a start would find."""
+        if self.is_void or not self.log.entries:
+            return self.newest.index
+        return self.log.entries[-1].index
+
     def configuration(self) -> tuple[int, Configuration] | None:
         """The newest one, committed or not, and the entry that it is of."""
-        in_log = self.log.configuration()
-        metas = [report.meta for report in whole(self.snapshots) if report.meta is not None]
-        in_snapshot = (metas[0].index, metas[0].configuration) if metas else None
-        found = [each for each in (in_log, in_snapshot) if each is not None]
-        return max(found, key=lambda each: each[0]) if found else None
+        in_log = None if self.is_void else self.log.configuration()
+        in_snapshot = (self.newest.index, self.newest.configuration)
+        if in_log is not None and in_log[0] > in_snapshot[0]:
+            return in_log
+        return in_snapshot if whole(self.snapshots) else None
 
 
 def inspect(disk: Disk, path: Path) -> Inspection:
@@ -109,15 +128,18 @@ def _read_snapshots(disk: Disk, found: Inspection) -> None:
 
 def _check_complete(found: Inspection) -> None:
     """Whether the log goes on from the newest readable snapshot to what was committed."""
-    entries = found.log.entries
-    readable = whole(found.snapshots)
-    begun = readable[0].meta.index if readable and readable[0].meta else 0
+    entries, begun = found.log.entries, found.newest.index
+    if found.is_void:
+        what = f"it does not go on from the snapshot at entry {begun}, which was taken over later"
+        remedy = "Nothing: the next start begins it anew behind that snapshot"
+        found.problems.append(Problem(found.path / "wal", None, what, remedy, harmless=True))
+        return
     what = ""
     if entries and entries[0].index > begun + 1:
         what = f"the newest readable snapshot ends with entry {begun}, but the log begins with "
         what += str(entries[0].index)
-    last = max(begun, entries[-1].index if entries else 0)
-    if last < found.log.hard_state.commit:
-        what = f"{found.log.hard_state.commit} entries were committed, but it ends with {last}"
+    if found.last_index < found.log.hard_state.commit:
+        what = f"{found.log.hard_state.commit} entries were committed, but it ends with "
+        what += str(found.last_index)
     if what:
         found.problems.append(Problem(found.path, None, what, LOG_REMEDY))

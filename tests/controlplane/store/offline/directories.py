@@ -68,9 +68,9 @@ class WrittenMember:
             if entry.kind is EntryKind.COMMAND and entry.index <= commit:
                 self.machine.apply(entry.index, entry.term, proposals.command_of(entry.data))
 
-    def save(self, index: int, members: Configuration = THREE) -> Path:
+    def save(self, index: int, members: Configuration = THREE, term: int = 1) -> Path:
         """A snapshot of what was applied."""
-        meta = SnapshotMeta(index, 1 if index else 0, members)
+        meta = SnapshotMeta(index, term if index else 0, members)
         state = self.machine.snapshot() if index else iter(())
         part = SnapshotPart(self.disk, self._data_dir.snapshots_path, meta)
         for data in snapshot_file.encode(ME.cluster_id, meta, state):

@@ -17,6 +17,7 @@ from podling.simulate.disk import MemoryDisk, PowerLost
 from tests.controlplane.store.offline.directories import (
     ME,
     MEMBERS,
+    THREE,
     WrittenMember,
     command_entry,
     configuration,
@@ -88,6 +89,21 @@ def test_a_learner_votes_for_itself_and_a_joint_configuration_ends(tmp_path: Pat
     alone = configuration_of_last(after)
     assert (alone.voters, alone.outgoing, alone.learners) == ({0xA}, set(), set())
     assert membership.decode(alone.context).removed == {7, 0xB, 0xC}
+
+
+def test_a_log_that_a_snapshot_has_voided_does_not_count(tmp_path: Path) -> None:
+    member = WrittenMember(tmp_path / "m1")
+    alone = configuration_of(MEMBERS.with_removed(0xB).with_removed(0xC))
+    stale = [command_entry(index, put(b"key")) for index in range(1, 9)]
+    member.write([*stale, configuration(9, alone)], 1)
+    member.save(5, THREE, term=2)
+    member.stop()
+    plan = force_new_cluster.plan(DISK, tmp_path / "m1")
+    assert (plan.last_index, plan.commit, plan.is_done) == (5, 5, False)
+    after = recover(tmp_path / "m1")
+
+    assert [entry.index for entry in after.entries] == [6]
+    assert after.entries[0].term == 3
 
 
 def test_a_member_that_was_removed_is_refused(tmp_path: Path) -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.store.offline import inspection_text
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.store.offline.inspection import Inspection, inspect
+from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.errors import DataDirectoryError
 from tests.controlplane.store.offline.directories import (
     ME,
+    THREE,
     WrittenMember,
     command_entry,
     put,
@@ -145,6 +148,14 @@ def record_of_a_newer_format(path: Path) -> None:
     flip(segments(path)[-1], 2)
 
 
+def voided_by_a_snapshot(path: Path) -> None:
+    newest = max((path / "snapshots").iterdir())
+    state = list(snapshot_file.read_state(OsDisk(), newest, None))
+    meta = SnapshotMeta(50, 3, THREE)
+    data = b"".join(snapshot_file.encode(ME.cluster_id, meta, state))
+    snapshot_file.path_of(path / "snapshots", meta).write_bytes(data)
+
+
 HARMS: dict[Callable[[Path], None], tuple[bool, str]] = {
     torn: (True, "the last record is incomplete"),
     damaged_in_the_middle: (False, "the checksum does not match"),
@@ -155,6 +166,7 @@ HARMS: dict[Callable[[Path], None], tuple[bool, str]] = {
     identity_missing: (False, "it is missing"),
     identity_newer: (False, "it was written by a newer version; upgrade this one"),
     identity_of_another: (False, "the log belongs to member a of cluster c1, not to member b"),
+    voided_by_a_snapshot: (True, "it does not go on from the snapshot at entry 50"),
     record_of_a_newer_format: (False, "if a newer version wrote it, upgrade this one"),
 }
 
