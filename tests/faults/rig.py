@@ -13,7 +13,7 @@ from types import TracebackType
 
 import grpc.aio
 
-from podling.controlplane.store.requests import RangeRequest
+from podling.controlplane.store.requests import RangeRequest, RangeResponse
 from podling.simulate.revision_order import RevisionOrder
 from tests.faults.checks import check_leases, check_watch
 from tests.faults.etcd_client import EtcdClient, reason
@@ -86,7 +86,7 @@ class Rig:
     async def ready(self, *members: Member) -> None:
         """Wait until these members, or all, answer linearizable reads."""
         for member in members or [each for each in self.members if each.name not in self.lost]:
-            await self._answer(member)
+            await self._ask(member, PROBE)
 
     async def leader(self) -> Member:
         """Who leads, as the leader itself says."""
@@ -103,18 +103,18 @@ class Rig:
         """Wait until the load goes on."""
         await self.workload.make_progress(operations, READY_SECONDS)
 
-    async def _answer(self, member: Member) -> None:
+    async def _ask(self, member: Member, request: RangeRequest) -> RangeResponse:
+        """A linearizable read, as often as it takes."""
         last: BaseException | None = None
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while True:
                     assert member.running, f"{member.name} has ended"
                     try:
-                        await self.client(member).do(PROBE)
+                        answer: RangeResponse = await self.client(member).do(request)
+                        return answer
                     except grpc.aio.AioRpcError as error:
                         last = error
-                    else:
-                        return
                     await asyncio.sleep(0.05)
         except TimeoutError:
             what = reason(last) if last is not None else "no answer"
@@ -133,7 +133,7 @@ class Rig:
         workload = self.workload
         await self._await_expiry(there[0])
         final = workload.recorder.invoke("last", EVERYTHING)
-        answer = await self.client(there[-1]).do(EVERYTHING)
+        answer = await self._ask(there[-1], EVERYTHING)
         workload.recorder.returned(final, answer)
         await self._await_watches(answer.revision)
         history = workload.recorder.history()
@@ -153,7 +153,7 @@ class Rig:
     async def _await_expiry(self, member: Member) -> None:
         """Leases that nobody renews are revoked, and their keys with them."""
         async with asyncio.timeout(LEASE_TTL + READY_SECONDS):
-            while (await self.client(member).do(RangeRequest(b"l/", b"l0"))).total:
+            while (await self._ask(member, RangeRequest(b"l/", b"l0"))).total:
                 await asyncio.sleep(0.05)
 
     async def _await_watches(self, revision: int) -> None:
@@ -166,6 +166,7 @@ class Rig:
         """At one revision all members have the same, history included."""
         hashes = {}
         for member in members:
+            await self._ask(member, PROBE)  # it has applied everything
             answer = await self.client(member).hash_kv(revision)
             hashes[member.name] = (answer.hash, answer.compact_revision)
         assert len(set(hashes.values())) == 1, f"members differ at revision {revision}: {hashes}"

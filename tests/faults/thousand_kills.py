@@ -15,6 +15,8 @@ from tests.faults.members import Member, Members, loopback_places
 from tests.faults.rig import Rig
 
 JUDGED_EVERY = 25
+FLAGS = {"--snapshot-count": "300"}
+"""Few, so that kills hit snapshots and what is cut off behind them as well."""
 
 
 class Killer:
@@ -58,7 +60,7 @@ class Killer:
 async def run(folder: Path, options: argparse.Namespace) -> None:
     dice = random.Random(options.seed)
     began = time.monotonic()
-    with Members(folder, loopback_places(options.members)) as members:
+    with Members(folder, loopback_places(options.members), flags=FLAGS) as members:
         async with Rig(members, options.seed) as rig:
             killer = Killer(rig, dice)
             while killer.kills < options.kills:
