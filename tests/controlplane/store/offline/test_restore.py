@@ -10,6 +10,7 @@ from podling.controlplane.raft.storage import StoredState
 from podling.controlplane.replica import membership
 from podling.controlplane.replica.bootstrap import cluster_id_of, member_id_of
 from podling.controlplane.store.errors import Compacted
+from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.store.offline.restore import Restored, RestoreRequest, restore
@@ -160,4 +161,16 @@ def test_a_damaged_file_makes_nothing(request_: RestoreRequest) -> None:
 
     with pytest.raises(OfflineError, match="is damaged"):
         restore(DISK, request_)
+    assert not request_.data_dir.exists()
+
+
+def test_a_cluster_that_went_over_to_newer_commands_makes_nothing(
+    tmp_path: Path, request_: RestoreRequest
+) -> None:
+    store = machine()
+    store.cluster_version = commands.VERSION + 1
+    file = saved(tmp_path / "newer", store)
+
+    with pytest.raises(OfflineError, match=r"cannot be read: .* upgrade this member"):
+        restore(DISK, replace(request_, snapshot=file))
     assert not request_.data_dir.exists()
