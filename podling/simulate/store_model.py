@@ -120,6 +120,9 @@ class Evaluation:
             and request.min_create_revision <= kv.create_revision
             and kv.create_revision <= (request.max_create_revision or kv.create_revision)
         ]
+        if request.sort_order == SortOrder.NONE and not _is_filtered(request) and request.limit > 0:
+            # etcd reads no more than it needs then, and sorts that.
+            kvs = kvs[: request.limit + 1]
         target = ("key", "version", "create_revision", "mod_revision", "value")[request.sort_target]
         descending = request.sort_order == SortOrder.DESCEND
         kvs.sort(key=lambda kv: getattr(kv, target), reverse=descending)
@@ -166,6 +169,15 @@ class Evaluation:
             found = [_ABSENT]
         field = ("version", "create_revision", "mod_revision", "value", "lease")[compare.target]
         return all(_relation(compare.result)(getattr(kv, field), compare.operand) for kv in found)
+
+
+def _is_filtered(request: RangeRequest) -> bool:
+    return bool(
+        request.min_mod_revision
+        or request.max_mod_revision
+        or request.min_create_revision
+        or request.max_create_revision
+    )
 
 
 def _relation(result: CompareResult) -> Callable[[Any, Any], bool]:
