@@ -10,9 +10,7 @@ from grpc_health.v1.health import aio as health
 from podling.controlplane.store.etcd import etcd_api
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.server_certificate import (
-    ServerCertificate as ServerCertificate,
-)
+from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.controlplane.store.store import Store
 
 MESSAGE_OVERHEAD = 512 * 1024

@@ -10,11 +10,8 @@ from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTrans
 from podling.controlplane.replica.joining import find_cluster
 from podling.controlplane.replica.membership import Member
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd.grpc_listener import (
-    GrpcListener,
-    ListenerConfig,
-    ServerCertificate,
-)
+from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
+from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk

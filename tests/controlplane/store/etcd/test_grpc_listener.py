@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.etcdpb import kv_pb2, rpc_pb2
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd.grpc_listener import ServerCertificate
+from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.launcher.certificates import Authority, Subject
 from tests.controlplane.store.etcd.clients import Client, read, refusal
 from tests.controlplane.store.members import PATIENCE, Members
