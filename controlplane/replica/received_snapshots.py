@@ -121,7 +121,8 @@ class ReceivedSnapshots:
             raise SnapshotRefused(f"nothing that ends at byte {offset} is here to go on with")
         if partial is not None:
             await self._run(partial.part.abandon)
-        part = SnapshotPart(self._data_dir.disk, self._data_dir.snapshots_path, snapshot)
+        directory = self._data_dir.snapshots_path
+        part = SnapshotPart(self._data_dir.disk, directory, snapshot, received=True)
         self._partial = _Partial(snapshot, size, part)
         return self._partial
 

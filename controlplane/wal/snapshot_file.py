@@ -64,10 +64,14 @@ def encode(cluster_id: int, snapshot: SnapshotMeta, state: Iterable[bytes]) -> I
 class SnapshotPart:
     """A snapshot file being written, in jobs of the disk's worker."""
 
-    def __init__(self, disk: Disk, directory: Path, snapshot: SnapshotMeta) -> None:
+    def __init__(
+        self, disk: Disk, directory: Path, snapshot: SnapshotMeta, *, received: bool = False
+    ) -> None:
+        """`received` from a leader; this member may be saving the same one itself meanwhile."""
         self._disk = disk
         self._target = path_of(directory, snapshot)
-        self._path = self._target.with_name(self._target.name + PART_SUFFIX)
+        origin = ".received" if received else ""
+        self._path = self._target.with_name(self._target.name + origin + PART_SUFFIX)
         self._file: File | None = None
         self._size = 0
 

@@ -168,3 +168,18 @@ async def test_a_state_that_cannot_be_read_is_refused(received: ReceivedSnapshot
     file = b"".join(snapshot_file.encode(0xC1, SNAPSHOT, [b"no JSON"]))
     with pytest.raises(SnapshotRefused):
         await received.receive(SNAPSHOT, 0, len(file), stream(file))
+
+
+async def test_the_member_may_be_saving_the_same_snapshot_itself(
+    received: ReceivedSnapshots, data_dir: DataDir
+) -> None:
+    own = snapshot_file.SnapshotPart(data_dir.disk, data_dir.snapshots_path, SNAPSHOT)
+    own.write(FILE[:5000])
+    with pytest.raises(SnapshotRefused, match="ended at byte 7000"):
+        await received.receive(SNAPSHOT, 0, len(FILE), stream(FILE[:7000]))
+    own.write(FILE[5000:])
+    await received.receive(SNAPSHOT, 7000, len(FILE), stream(FILE[7000:]))
+    own.finish(0xC1)
+
+    assert state(data_dir) == STATE
+    assert files(data_dir) == [snapshot_file.path_of(data_dir.snapshots_path, SNAPSHOT).name]
