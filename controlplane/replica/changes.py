@@ -93,6 +93,12 @@ class Changes:
         else:
             self._settle(change, ProposalTimeout("a snapshot has replaced the log"))
 
+    def told_removed(self, member_id: int) -> None:
+        """The others say that this member, `member_id`, was removed: perhaps it asked for that."""
+        change = self._change
+        if change is not None and change.term and member_id not in change.proposed.members:
+            self._settle(change, None)
+
     def expire(self, now: float) -> None:
         """Answer if the time is up."""
         change = self._change

@@ -76,6 +76,7 @@ class PeerEvents:
         if self._running.roster.removed:
             # It has seen so itself, and is about to end.
             return
+        self._running.changes.told_removed(self._config.member_id)
         self._running.driver.fail(
             MemberRemoved(
                 f"this member was removed from the cluster, says {self._running.name_of(peer)}: it "

@@ -128,6 +128,14 @@ def test_a_member_that_was_removed_does_not_come_back(three: StoreCluster) -> No
     three.etcdctl("put", "a", "1", at=others[0])
 
 
+def test_a_member_that_is_asked_to_remove_itself_answers_and_ends(three: StoreCluster) -> None:
+    gone = three.members[0]
+    number = number_of(three, gone)
+    assert "removed" in three.etcdctl("member", "remove", number, at=gone)
+    assert gone.ended() == 1
+    three.etcdctl("put", "a", "1")
+
+
 def test_a_learner_follows_and_is_promoted(one: StoreCluster) -> None:
     one.etcdctl("put", "a", "1")
     learner = join(one, "m2", "--learner")
