@@ -83,10 +83,10 @@ class Rig:
     def _told(self) -> str:
         return f"seed {self.seed}\n{self.members.said()}"
 
-    async def ready(self, *members: Member) -> None:
+    async def ready(self, *members: Member, seconds: float = READY_SECONDS) -> None:
         """Wait until these members, or all, answer linearizable reads."""
         for member in members or [each for each in self.members if each.name not in self.lost]:
-            await self._ask(member, PROBE)
+            await self._ask(member, PROBE, seconds)
 
     async def leader(self) -> Member:
         """Who leads, as the leader itself says."""
@@ -103,11 +103,13 @@ class Rig:
         """Wait until the load goes on."""
         await self.workload.make_progress(operations, READY_SECONDS)
 
-    async def _ask(self, member: Member, request: RangeRequest) -> RangeResponse:
+    async def _ask(
+        self, member: Member, request: RangeRequest, seconds: float = READY_SECONDS
+    ) -> RangeResponse:
         """A linearizable read, as often as it takes."""
         last: BaseException | None = None
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     assert member.running, f"{member.name} has ended"
                     try:
