@@ -1,5 +1,6 @@
 """The way from a request to the replicated log and back, and to a read that misses nothing."""
 
+import asyncio
 from typing import Any
 
 from podling.controlplane.replica import errors as replica_errors
@@ -13,6 +14,9 @@ from podling.controlplane.store.machine.state_machine import StoreStateMachine
 
 MAX_UNAPPLIED = 5000
 """Committed entries that may wait to be applied before no more is proposed, as in etcd."""
+
+CAPABLE_TIMEOUT = 1.0
+"""Seconds that a command waits for all members to understand it."""
 
 MAX_READS = 10_000
 """Linearizable reads that may wait for the leader's word."""
@@ -52,7 +56,7 @@ class Proposer:
         if len(command) > self._config.max_request_bytes:
             raise errors.RequestTooLarge
         if commands.version_of(command) > self._machine.cluster_version:
-            raise errors.NotCapable
+            await self._capable(commands.version_of(command))
         try:
             if self._replica.unapplied > MAX_UNAPPLIED:
                 raise errors.TooManyRequests
@@ -62,6 +66,18 @@ class Proposer:
         if isinstance(result, errors.StoreError):
             raise result
         return result
+
+    async def _capable(self, version: int) -> None:
+        """Wait for a cluster that has only just begun, and will go over to `version` in a moment.
+
+        Raises NotCapable if a member is known not to understand it, or has not come in time.
+        """
+        now = asyncio.get_running_loop().time
+        deadline = now() + CAPABLE_TIMEOUT
+        while self._machine.cluster_version < version:
+            if now() >= deadline or 0 < self._replica.common_command_version() < version:
+                raise errors.NotCapable
+            await asyncio.sleep(CAPABLE_TIMEOUT / 100)
 
     async def linearize(self) -> None:
         """Wait until this member knows everything that was committed when this was called.

@@ -51,7 +51,7 @@ class Members:
             listener = ListenerConfig("127.0.0.1:0", CLUSTER, number, tls=tls, leader_timeout=0.5)
             config = StoreServerConfig(
                 self._replica_config(number, members, member.name),
-                store or StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05),
+                store or StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05, bcrypt_cost=4),
                 listener if listen else None,
             )
             await self._start(config)

@@ -75,6 +75,11 @@ async def test_newer_commands_are_proposed_when_the_last_member_is_upgraded(
         await last.put(rq.PutRequest(b"a", b"3"))
 
 
+async def test_a_cluster_that_has_only_just_begun_is_waited_for(members: Members) -> None:
+    (server,) = await members.start(1, StoreConfig(housekeeping_interval=0.1, bcrypt_cost=4))
+    await server.store.auth.user_add("root", "secret")
+
+
 async def test_a_member_that_is_away_holds_the_cluster_back(members: Members) -> None:
     one, two, three = await members.start(3, program(YESTERDAY))
     for server in (one, two):

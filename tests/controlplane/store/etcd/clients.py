@@ -102,7 +102,7 @@ async def real_etcd(folder: Path) -> AsyncIterator[grpc.aio.Channel]:
                 str(ETCD), "--data-dir", folder / "etcd", "--listen-client-urls", client,
                 "--advertise-client-urls", client, "--listen-peer-urls", peer,
                 "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
-                "--heartbeat-interval=20", "--election-timeout=200",
+                "--heartbeat-interval=20", "--election-timeout=200", "--bcrypt-cost=4",
             ],
             stdout=log, stderr=log,
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """Alarms as a client sees them: alike on our store and on a real etcd."""
 
-import asyncio
 from typing import Any
 
 import grpc.aio
@@ -34,11 +33,7 @@ async def alarm(client: Client, action: int, member: int, kind: int) -> list[tup
 
 @pytest.fixture
 async def client(either: Client) -> Client:
-    """On a store that takes alarms, with the key a and the leases 1 and 2."""
-    async with asyncio.timeout(PATIENCE):
-        request = rpc_pb2.AlarmRequest(action=CLEAR, memberID=5, alarm=NOSPACE)  # type: ignore[arg-type]
-        while "not capable" in await ask(either.maintenance.Alarm, request):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    """With the key a and the leases 1 and 2."""
     await either.kv.Put(rpc_pb2.PutRequest(key=b"a", value=b"1"))
     for lease in (1, 2):
         await either.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=600, ID=lease))

@@ -3,7 +3,6 @@
 Where releases of etcd differ, ours is as strict as the newest: see `test_rpc_auth`.
 """
 
-import asyncio
 from typing import Any
 
 import grpc
@@ -24,12 +23,6 @@ class Users:
         self.client = client
         self.auth: Any = auth_pb2_grpc.AuthStub(client.channel)
         self.tokens: dict[str, str] = {}
-
-    async def capable(self) -> None:
-        """Wait until the cluster takes commands that came with a later version."""
-        async with asyncio.timeout(PATIENCE):
-            while "not capable" in await self.change("", "UserDelete", name="nobody"):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
 
     async def login(self, name: str, password: str) -> str:
         request = auth_pb2.AuthenticateRequest(name=name, password=password)
@@ -80,9 +73,8 @@ class Users:
 
 @pytest.fixture
 async def users(either: Client) -> Users:
-    """The user root, with its role, on a store that takes such commands."""
+    """The user root, with its role."""
     users = Users(either)
-    await users.capable()
     assert await users.change("", "UserAdd", name="root", password="secret") == "OK"
     assert await users.change("", "UserGrantRole", user="root", role="root") == "OK"
     return users
@@ -176,7 +168,6 @@ async def test_permissions_are_granted_and_revoked(users: Users) -> None:
 
 async def test_only_a_root_with_its_role_enables(either: Client) -> None:
     users = Users(either)
-    await users.capable()
     enable = "FAILED_PRECONDITION: etcdserver: root user does not "
     assert await users.change("", "AuthEnable") == enable + "exist"
     assert await users.change("", "UserAdd", name="root", password="secret") == "OK"
