@@ -66,10 +66,11 @@ class GrpcListener:
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """Unready first; then calls under way have a moment to end."""
+        """Unready first; then watches end, and other calls under way have a moment to."""
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
+        self._store.end_watches()
         await self._server.stop(STOP_GRACE)
         self._server = None
 

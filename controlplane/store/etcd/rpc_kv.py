@@ -1,5 +1,7 @@
 """The KV service: decode, ask the store, encode."""
 
+import asyncio
+
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd import messages
@@ -7,6 +9,9 @@ from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.callers_store import identity_of
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
+
+SLICE = 2000
+"""Keys encoded between two turns of the event loop."""
 
 
 class KVService:
@@ -18,7 +23,14 @@ class KVService:
 
     async def range(self, request: rpc_pb2.RangeRequest, caller: Caller) -> rpc_pb2.RangeResponse:
         asked, user = messages.range_request(request), await identity_of(self._store, caller)
-        return self._writer.range(await self._store.range(asked, user=user))
+        found = await self._store.range(asked, user=user)
+        if len(found.kvs) <= SLICE:
+            return self._writer.range(found)
+        response = self._writer.range(found._replace(kvs=()))
+        for at in range(0, len(found.kvs), SLICE):
+            response.kvs.extend(map(messages.key_value, found.kvs[at : at + SLICE]))
+            await asyncio.sleep(0)
+        return response
 
     async def put(self, request: rpc_pb2.PutRequest, caller: Caller) -> rpc_pb2.PutResponse:
         asked, user = messages.put_request(request), await identity_of(self._store, caller)

@@ -219,6 +219,27 @@ async def test_frequent_pings_are_no_reason_to_hang_up(members: Members) -> None
     await writer.wait_closed()
 
 
+async def test_stopping_tells_those_who_watch_at_once(members: Members) -> None:
+    """Not only when the time for calls to end is over, with words of the library."""
+    (server,) = await members.start(1, listen=True)
+    async with grpc.aio.insecure_channel(members.endpoint(server)) as channel:
+        watch = await Client(channel).watching(key=b"a")
+        await watch.next()
+        await members.stop(server)
+        stopped = ("UNAVAILABLE", "etcdserver: server stopped")
+        assert await refusal(watch.call.read()) == stopped
+
+
+async def test_many_keys_are_all_there(client: Client) -> None:
+    for hundred in range(45):
+        puts = [rpc_pb2.PutRequest(key=b"%d-%d" % (hundred, each)) for each in range(100)]
+        operations = [rpc_pb2.RequestOp(request_put=put) for put in puts]
+        await client.kv.Txn(rpc_pb2.TxnRequest(success=operations))
+    found = await client.kv.Range(rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0"))
+    assert len({kv.key for kv in found.kvs}) == len(found.kvs) == found.count == 4500
+    assert [kv.key for kv in found.kvs] == sorted(kv.key for kv in found.kvs)
+
+
 async def test_who_does_not_read_is_not_written_to(members: Members) -> None:
     """What waits for a slow client waits in the history, not in the library's buffers."""
     config = StoreConfig(max_pending_bytes=100_000, min_lease_ttl=1)
