@@ -37,7 +37,13 @@ class NotAMember(LauncherError):
     """The cluster does not know this member, or knows it as one that has begun already."""
 
 
-async def replica_config(settings: StoreSettings, disk: Disk, tls: PeerTls | None) -> ReplicaConfig:
+async def replica_config(
+    settings: StoreSettings,
+    disk: Disk,
+    tls: PeerTls | None,
+    *,
+    join_seconds: float = JOIN_SECONDS,
+) -> ReplicaConfig:
     """Raises StrangeDirectory, NotAMember and DataDirectoryError."""
     if (settings.data_dir / ETCD_FOLDER).exists():
         raise StrangeDirectory(
@@ -48,7 +54,7 @@ async def replica_config(settings: StoreSettings, disk: Disk, tls: PeerTls | Non
     if kept is not None:
         return _config(settings, kept, _described(settings))
     if settings.join:
-        found = await _find(settings, tls)
+        found = await _find(settings, tls, join_seconds)
         identity = Identity(found.cluster_id, found.member_id)
         return _config(settings, identity, found.membership.members)
     members = _described(settings)
@@ -101,11 +107,11 @@ def _all_urls(settings: StoreSettings) -> list[str]:
     return [url.text for urls in settings.members.values() for url in urls]
 
 
-async def _find(settings: StoreSettings, tls: PeerTls | None) -> Found:
+async def _find(settings: StoreSettings, tls: PeerTls | None, seconds: float) -> Found:
     """The cluster to join, which must be the one that the flags describe."""
     own = _own_urls(settings)
     try:
-        found = await joining.find_cluster(_all_urls(settings), own, tls, timeout=JOIN_SECONDS)
+        found = await joining.find_cluster(_all_urls(settings), own, tls, timeout=seconds)
     except CannotJoin as error:
         raise NotAMember(f"{settings.name} cannot join: {error}") from None
     listed = set(_all_urls(settings))

@@ -134,6 +134,7 @@ def _listeners(
             config.member_id,
             tls=certificate if url.secure else None,
             max_request_bytes=settings.max_request_bytes,
+            leader_timeout=3 * settings.election_timeout,
         )
         found.append(GrpcListener(listener, server.store))
     for url in settings.listen_metrics:
@@ -147,7 +148,7 @@ def _urls(settings: StoreSettings) -> list[str]:
 
 
 class AtOnce:
-    """Starts the store so that a SIGTERM meanwhile ends the process at once.
+    """Starts the store so that a signal to stop meanwhile ends the process at once.
 
     Reading a large log back keeps the event loop busy, which hears of signals only afterwards. A
     member that has not started has promised nothing to anybody, so it can just end.
@@ -158,11 +159,13 @@ class AtOnce:
         self.name = server.name
 
     async def start(self) -> None:
-        later = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        later = [signal.signal(number, signal.SIG_DFL) for number in numbers]
         try:
             await self._server.start()
         finally:
-            signal.signal(signal.SIGTERM, later)
+            for number, handler in zip(numbers, later, strict=True):
+                signal.signal(number, handler)
 
     async def stop(self) -> None:
         await self._server.stop()
