@@ -77,15 +77,13 @@ class Group:
         await self.start(number)
         return membership
 
-    async def promote(self, number: int) -> None:
+    async def promote(self, number: int) -> Membership:
         """Let a learner vote, however long it takes to catch up."""
         while True:
             try:
-                await (await self.leader()).promote_member(number)
+                return await (await self.leader()).promote_member(number)
             except LearnerNotReady:
                 await asyncio.sleep(0.01)
-            else:
-                return
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.replicas):

@@ -186,7 +186,7 @@ async def test_a_learner_that_has_caught_up_is_promoted(tmp_path: Path) -> None:
         await write(group, 1, 20)
         await group.join(2, learner=True)
         await group.equal()
-        membership = await group.replicas[1].promote_member(2)
+        membership = await group.promote(2)
 
         assert membership.voters == {1, 2}
         await until(lambda: not group.replicas[2].status().learner, "it knows")
