@@ -76,7 +76,6 @@ class Authentication:
 
         Raises AuthNotEnabled, AuthFailed and NoPasswordUser.
         """
-        auth = self._machine.auth
         while True:
             await self._proposer.linearize()
             auth = self._machine.auth

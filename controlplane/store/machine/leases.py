@@ -8,7 +8,8 @@ ends for everybody at one revision. A renewal may stand in the log before the re
 the leader did not know of it when it proposed that; it counts all the same. So the leader names how
 often the lease had been renewed when its time was up, and if that has changed the lease lives on.
 A member that begins to lead gives every lease its full time again, because clients could not renew
-while there was no leader.
+while there was no leader. (etcd can keep the time left of long leases by checkpoints; that is an
+experiment of its own, and not here.)
 
 Worked example, times in seconds: a lease of 5 is granted at 100, so it ends at 105. Renewed at 103
 it ends at 108; `expired(106)` then finds that the entry made at 100 is no longer true and makes one
