@@ -1,8 +1,7 @@
-"""The gRPC face, through a real socket: codes, texts, streams, keep-alive, TLS and health."""
+"""The gRPC face, through a real socket: codes, texts, streams, keep-alive and health."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,11 +9,8 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.etcdpb import kv_pb2, rpc_pb2
 from podling.controlplane.store.config import StoreConfig
-from podling.controlplane.store.etcd.server_certificate import ServerCertificate
-from podling.launcher.certificates import Authority, Subject
 from tests.controlplane.store.etcd.clients import Client, read, refusal
 from tests.controlplane.store.members import PATIENCE, Members
 from tests.waiting import until
@@ -261,27 +257,3 @@ async def test_an_address_in_use_is_refused_with_its_name(members: Members) -> N
     (server,) = await members.start(1, listen=True)
     with pytest.raises(OSError, match=members.endpoint(server)):
         await members.listen_too(members.endpoint(server))
-
-
-async def test_only_clients_with_a_certificate_of_the_authority_are_served(
-    members: Members, tmp_path: Path
-) -> None:
-    ours, theirs = (Authority.create(name, system_wall_clock) for name in ("ours", "theirs"))
-    ours.save(tmp_path / "ca.crt", tmp_path / "ca.key")
-    for authority, name in ((ours, "server"), (ours, "client"), (theirs, "stranger")):
-        subject = Subject(name, addresses=["127.0.0.1"])
-        authority.issue(subject, tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
-    tls = ServerCertificate(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt")
-    (server,) = await members.start(1, listen=True, tls=tls)
-    for name, served in (("client", True), ("stranger", False), ("", False)):
-        credentials = grpc.ssl_channel_credentials(  # type: ignore[no-untyped-call]
-            (tmp_path / "ca.crt").read_bytes(),
-            (tmp_path / f"{name}.key").read_bytes() if name else None,
-            (tmp_path / f"{name}.crt").read_bytes() if name else None,
-        )
-        async with grpc.aio.secure_channel(members.endpoint(server), credentials) as channel:
-            put = Client(channel).kv.Put(rpc_pb2.PutRequest(key=b"a"))
-            if served:
-                assert (await put).header.revision == 2
-            else:
-                assert (await refusal(put))[0] == "UNAVAILABLE"
