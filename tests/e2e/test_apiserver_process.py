@@ -164,23 +164,13 @@ def _writes(server: ApiServerProcess) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        ([], "Missing option '--etcd-servers'"),
-        (["--etcd-servers=127.0.0.1:2379"], "must begin with http:// or https://"),
-        (["--etcd-servers=http://127.0.0.1:1", "--etcd-cafile=ca"], "are for https"),
-        (["--etcd-servers=https://127.0.0.1:1", "--etcd-certfile=c"], "needs --etcd-keyfile"),
-        (["--etcd-servers=https://127.0.0.1:1", "--etcd-cafile=/none"], "cannot be read"),
-        (["--etcd-servers=http://127.0.0.1:1", "--tls-cert-file=c"], "--tls-private-key-file"),
-    ],
-)
-def test_flags_that_are_wrong_are_told_in_a_line(
-    tmp_path: Path, flags: list[str], words: str
-) -> None:
+def test_a_file_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [str(PODLING), "apiserver", f"--cert-dir={tmp_path / 'pki'}", *flags],
+        [
+            str(PODLING), "apiserver", f"--cert-dir={tmp_path / 'pki'}",
+            "--etcd-servers=https://127.0.0.1:1", f"--etcd-cafile={tmp_path / 'none'}",
+        ],
         capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT,
     )  # fmt: skip
-    assert done.returncode != 0
-    assert words in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "cannot be read" in done.stderr and "Traceback" not in done.stderr

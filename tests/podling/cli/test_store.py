@@ -1,0 +1,72 @@
+"""The command line of `podling store`: etcd's flags, from arguments and from the environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from podling.cli.main import main
+
+
+def refused(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """What is said of arguments that are not taken; nothing is started."""
+    strange = {name: None for name in os.environ if name.startswith("ETCD_")}
+    result = CliRunner().invoke(main, ["store", *arguments], env=strange | (environment or {}))
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--listen-peer-urls=127.0.0.1:1"], "must begin with http:// or https://"),
+        (["--initial-cluster=a=http://127.0.0.1:1"], "couldn't find local name 'default'"),
+        (["--cert-file=a.crt", "--key-file=a.key"], "no URL is for https"),
+        (["--force-new-cluster"], "podling store recover"),
+        (["--client-cert-auth", "--name=x"], "--client-cert-auth is given"),
+        (["--client-cert-auth=true"], "--client-cert-auth is given"),
+        (["--client-cert-auth=false", "--name="], "--name: '' cannot be"),
+        (["--heartbeat-interval=soon"], "'soon' is not a valid int"),
+        (["--experimental-corrupt-check-time=soon"], "'soon' is not a duration"),
+        (["--wal-dir=w"], "No such option"),
+        (["stray"], "No such command 'stray'"),
+    ],
+)
+def test_what_is_wrong_is_told(flags: list[str], words: str) -> None:
+    assert words in refused(*flags)
+
+
+def test_a_flag_may_be_in_the_environment() -> None:
+    environment = {"ETCD_HEARTBEAT_INTERVAL": "500"}
+    assert "--heartbeat-interval=500" in refused(environment=environment)
+    listen = {"ETCD_LISTEN_CLIENT_URLS": "http://127.0.0.1:1"}
+    assert "--advertise-client-urls is required" in refused(environment=listen)
+    assert "'soon' is not a duration" in refused(environment={"ETCD_CORRUPT_CHECK_TIME": "soon"})
+
+
+def test_a_flag_is_not_in_both() -> None:
+    environment = {"ETCD_HEARTBEAT_INTERVAL": "500"}
+    told = refused("--heartbeat-interval=100", environment=environment)
+    assert "ETCD_HEARTBEAT_INTERVAL is shadowed by the flag --heartbeat-interval" in told
+
+
+def test_a_variable_that_is_no_flag_is_warned_of() -> None:
+    told = refused("--name=", environment={"ETCD_NAMES": "a"})
+    assert "variable ETCD_NAMES is not known" in told
+
+
+def test_help_has_the_flags_by_section() -> None:
+    text = CliRunner().invoke(main, ["store", "-h"]).output
+    sections = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
+    assert sections[-1] == "Commands:"
+    assert "[default: etcd-cluster]" in text
+
+
+def test_files_have_commands_of_their_own(tmp_path: Path) -> None:
+    text = CliRunner().invoke(main, ["store", "snapshot", "--help"]).output
+    assert "restore" in text and "status" in text
+    missing = CliRunner().invoke(main, ["store", "inspect", str(tmp_path / "none")])
+    assert missing.exit_code != 0 and "none" in missing.output
