@@ -176,11 +176,12 @@ class MemoryNetwork:
 
     async def offer(self, message: InstallSnapshot, file: SnapshotFile) -> None:
         """Stream a snapshot; raises SnapshotRefused, also when there is no way."""
+        size = await file.size()
         way = (message.sender, message.to)
         if not self.admits(*way):
             raise SnapshotRefused("there is no way to the member")
         receiver = self._members[message.to]
-        stream = SnapshotStream(message, await file.size(), receiver.loop)
+        stream = SnapshotStream(message, size, receiver.loop)
         self._streams[stream] = way
         try:
             _at(receiver, receiver.offered, stream)

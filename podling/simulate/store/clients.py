@@ -16,7 +16,7 @@ from podling.simulate.event_loop import VirtualLoop
 from podling.simulate.histories import Recorder
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.lease_invariants import LeaseInvariants
-from podling.simulate.store.member import Member
+from podling.simulate.store.member import Member, SimulatedServer
 from podling.simulate.store.traces import Trace
 
 PATIENCE = 8.0
@@ -35,8 +35,8 @@ class Lost(Exception):
     """The connection broke, or no answer came: nothing is known."""
 
 
-#: Sends a request to a store; runs on the member's loop.
-Call = Callable[[Store], Awaitable[Any]]
+#: Asks something of a member; runs on its loop.
+Call = Callable[[SimulatedServer], Awaitable[Any]]
 
 CALLS: Mapping[type, Callable[[Store, Any], Awaitable[Any]]] = {
     rq.RangeRequest: lambda store, request: store.range(request),
@@ -82,8 +82,7 @@ class Clients:
             raise Unavailable(f"{member.name} is not up")
         answer: asyncio.Future[Any] = self.loop.create_future()
         give = _lose if self._dice.random() < self.lost_answers else self._giver(answer)
-        store = member.server.store
-        member.loop.create_task(_serve(store, call, give), name="serve")
+        member.loop.create_task(_serve(member.server, call, give), name="serve")
         member.on_end.append(lambda: give(None, Lost("connection reset")))
         try:
             async with asyncio.timeout(PATIENCE):
@@ -115,7 +114,7 @@ class Clients:
             self.loop.call_at(arrival, take, item)
 
         task = loop.create_task(
-            _serve(server.store, lambda store: read(store, tell), give), name="follow"
+            _serve(server, lambda server: read(server.store, tell), give), name="follow"
         )
         member.on_end.append(lambda: give(None, Lost("connection reset")))
         try:
@@ -128,7 +127,9 @@ class Clients:
         number, asked = self.recorder.invoke(client, request), self.loop.time()
         self._trace.note("ask", f"{client} {member.name} {request}")
         try:
-            response = await self.ask(member, lambda store: CALLS[type(request)](store, request))
+            response = await self.ask(
+                member, lambda server: CALLS[type(request)](server.store, request)
+            )
         except NOT_KNOWN as error:
             self.recorder.unknown(number, repr(error))
             self._trace.note("unknown", f"{client} {error!r}")
@@ -191,11 +192,11 @@ def _lose(result: Any, error: BaseException | None) -> None:
 
 
 async def _serve(
-    store: Store, call: Call, give: Callable[[Any, BaseException | None], None]
+    server: SimulatedServer, call: Call, give: Callable[[Any, BaseException | None], None]
 ) -> None:
     """On the member's loop."""
     try:
-        result = await call(store)
+        result = await call(server)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         give(None, error)
     else:

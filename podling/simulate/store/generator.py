@@ -15,6 +15,7 @@ Details = dict[str, Any]
 KEYS = ("a", "b", "c", "d")
 DRIFT = 0.05
 """Clocks run up to this share fast or slow."""
+SPARES = 3
 WATCHES = 3
 """There from the beginning, each at another member."""
 
@@ -28,9 +29,10 @@ def generate(seed: int, steps: int) -> Schedule:
 
 
 def _settings(dice: random.Random) -> Settings:
-    members = dice.choice([3, 3, 3, 3, 4, 5, 5, 7])
+    members = dice.choice([1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 7])
     return Settings(
         members=members,
+        spares=SPARES,
         snapshot_count=dice.choice([3, 5, 10, 40, 10_000]),
         catch_up_entries=dice.choice([0, 0, 3, 20]),
         network_delay=(0.0002, dice.choice([0.001, 0.005, 0.05])),
@@ -46,6 +48,7 @@ class _Maker:
         self._dice = dice
         self._settings = settings
         self._numbers = range(1, settings.members + 1)
+        self._everybody = range(1, settings.members + settings.spares + 1)
         self._value = 0
         self._lease = 0
         self._at = 0.2
@@ -89,6 +92,10 @@ class _Maker:
     def member(self) -> int:
         return self._dice.choice(self._numbers)
 
+    def spare(self) -> int:
+        """A member that is added."""
+        return self._settings.members + self._dice.randint(1, self._settings.spares)
+
     def key(self) -> str:
         return self._dice.choice(KEYS)
 
@@ -100,7 +107,7 @@ class _Maker:
         return round(self._dice.uniform(least, most), 3)
 
     def two(self) -> tuple[int, int]:
-        one, other = self._dice.sample(self._numbers, 2)
+        one, other = self._dice.sample(self._everybody, 2)
         return one, other
 
     # Each of these returns events: seconds from now, verb, details.
@@ -190,7 +197,7 @@ class _Maker:
         return [(0, "isolate", {"member": self.who()}), self._heal()]
 
     def partition(self) -> "Made":
-        count = self._dice.randint(1, len(self._numbers) - 1)
+        count = self._dice.randint(1, max(len(self._numbers) - 1, 1))
         side = ",".join(map(str, sorted(self._dice.sample(self._numbers, count))))
         both_ways = self._dice.random() < 0.6
         return [(0, "partition", {"side": side, "both_ways": both_ways}), self._heal()]
@@ -234,6 +241,31 @@ class _Maker:
     def transfer(self) -> "Made":
         return [(0, "transfer", {"member": self.member()})]
 
+    def add(self) -> "Made":
+        number = self.spare()
+        learner = self._dice.random() < 0.6
+        made: Made = [(0, "add", {"member": self.who(), "number": number, "learner": learner})]
+        if learner:
+            details = {"member": "leader", "number": number}
+            made.append((self.seconds(0.5, 3), "promote", details))
+        return made
+
+    def remove(self) -> "Made":
+        return [(0, "remove", {"member": self.who(), "number": self.who()})]
+
+    def replace(self) -> "Made":
+        """One goes, another comes."""
+        number = self.spare()
+        return [
+            (0, "remove", {"member": "leader", "number": self.who()}),
+            (self.seconds(0, 1), "add", {"member": "leader", "number": number, "learner": False}),
+        ]
+
+    def move(self) -> "Made":
+        number = self.member()
+        url = f"http://elsewhere-{self.value()}:2380"
+        return [(0, "move", {"member": self.who(), "number": number, "url": url})]
+
     def _restart(self, member: int) -> "tuple[float, str, Details]":
         return self.seconds(0.1, 5), "restart", {"member": member}
 
@@ -276,4 +308,8 @@ FAULTS: Table = {
     "fail_sync": (1, _Maker.fail_sync),
     "fill_disk": (1, _Maker.fill_disk),
     "transfer": (2, _Maker.transfer),
+    "add": (2, _Maker.add),
+    "remove": (1.5, _Maker.remove),
+    "replace": (1, _Maker.replace),
+    "move": (0.5, _Maker.move),
 }

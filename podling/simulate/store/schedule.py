@@ -31,6 +31,8 @@ class Settings:
     """What stays the same for a whole run. Durations are in seconds."""
 
     members: int = 3
+    spares: int = 0
+    """Members that can be added; their numbers follow those of the first ones."""
     snapshot_count: int = 1000
     catch_up_entries: int = 100
     heartbeat_interval: float = 0.1

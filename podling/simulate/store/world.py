@@ -15,7 +15,8 @@ from typing import Any
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.state import Role
-from podling.controlplane.replica import membership
+from podling.controlplane.replica.membership import Member as Listed
+from podling.controlplane.replica.membership import Membership
 from podling.controlplane.store import requests as rq
 from podling.simulate.event_loop import Stuck, VirtualLoop, VirtualTime
 from podling.simulate.histories import Operation
@@ -27,6 +28,7 @@ from podling.simulate.store.faults import FAULTS, end_faults
 from podling.simulate.store.lease_invariants import LeaseInvariants
 from podling.simulate.store.member import Honest, Member, Surroundings
 from podling.simulate.store.raft_invariants import RaftInvariants
+from podling.simulate.store.reconfiguring import RECONFIGURING, url_of
 from podling.simulate.store.schedule import Schedule
 from podling.simulate.store.traces import Trace, Violation
 from podling.simulate.store.watching import Watching
@@ -60,25 +62,32 @@ class World:
         self.time = VirtualTime(self._error)
         self.trace = Trace(lambda: self.time.now)
         self.network = MemoryNetwork(self.dice("network"), Delay(*settings.network_delay))
-        self.leases = LeaseInvariants(
-            self.trace, lambda: self.time.now, max(settings.drift, default=1.0)
-        )
+        self.leases = LeaseInvariants(self.trace, lambda: self.time.now, max(1.0, *settings.drift))
         self.history = CommittedHistory(self.trace, self.leases)
         self.raft = RaftInvariants(self.trace)
         self._director = self.time.new_loop("director")
         self.clients = Clients(
             self._director, self.history, self.leases, self.trace, self.dice("clients")
         )
-        around = Surroundings(self.time, self.network, self.trace, self.history, plant or Honest())
+        around = Surroundings(
+            self.time, self.network, self.trace, self.history, self.raft, plant or Honest()
+        )
         known = {
-            number: membership.Member(f"member-{number}", (f"http://member-{number}:2380",))
+            number: Listed(f"member-{number}", (url_of(number),))
             for number in range(1, settings.members + 1)
         }
         self.members = {
-            number: Member(number, settings, known, around, self.dice(f"member-{number}"))
-            for number in known
+            number: Member(
+                number,
+                settings,
+                known if number in known else None,
+                around,
+                self.dice(f"member-{number}"),
+            )
+            for number in range(1, settings.members + settings.spares + 1)
         }
         self._by_loop: dict[str, Member] = {each.name: each for each in self.members.values()}
+        self._begun_with = Membership(known)
         self.watches: list[Watching] = []
         self._tasks = TaskSet("clients", self._client_died)
         self._names = 0
@@ -161,41 +170,49 @@ class World:
         """Phase two: all is well before long."""
         self.trace.note("settle")
         end_faults(self)
-        for member in self.members.values():
-            await self._until(lambda: self._all_started(), "all have started")
-            await self._write_at(member)
+        await self._until(self._all_started, "all have started")
+        for number in sorted(self._membership().voters):
+            await self._write_at(self.members[number])
         await self._until(self._all_equal, "all have applied the same")
-        for member in self.members.values():
-            assert member.server is not None
-            self.history.compare(member.number, self.history.last, member.server.machine)
+        for member in self._present():
+            if member.server is not None:
+                self.history.compare(member.number, self.history.last, member.server.machine)
         await self._until(lambda: not self._incomplete(), "every watch has been told everything")
         await self._until(lambda: not self.leases.alive, "leases that nobody renews have expired")
 
     async def _write_at(self, member: Member) -> None:
-        number = 0
-
-        async def write() -> bool:
-            nonlocal number
-            number += 1
-            request = rq.PutRequest(b"final", b"%d-%d" % (member.number, number))
-            return await self.clients.do("final", member, request) is not None
-
-        for _ in range(ATTEMPTS):
-            if await write():
+        for attempt in range(ATTEMPTS):
+            # A change of membership that was under way may have ended meanwhile.
+            self._all_started()
+            if member.number not in self._membership().voters:
+                return
+            request = rq.PutRequest(b"final", b"%d-%d" % (member.number, attempt))
+            if await self.clients.do("final", member, request) is not None:
                 return
             await asyncio.sleep(RETRY)
         self.trace.fail("all is well without faults", f"{member.name} takes no writes")
 
     def _all_started(self) -> bool:
-        for member in self.members.values():
+        for member in self._present():
             if member.down:
+                member.join(self._membership())
                 member.start()
-        return all(member.up for member in self.members.values())
+        return all(member.up for member in self._present())
 
     def _all_equal(self) -> bool:
         if not self._all_started():
             return False
-        return all(self.history.position(each) == self.history.last for each in self.members)
+        last = self.history.last
+        return all(self.history.position(each.number) == last for each in self._present())
+
+    def _present(self) -> list[Member]:
+        """Who belongs to the cluster now; the first members, while nobody is there to tell."""
+        return [self.members[number] for number in sorted(self._membership().members)]
+
+    def _membership(self) -> Membership:
+        """The newest that a member knows to be committed."""
+        known = [each.server.replica.membership for each in self.members.values() if each.server]
+        return max([self._begun_with, *known], key=lambda each: each.version)
 
     def _incomplete(self) -> list[str]:
         return [watch.name for watch in self.watches if not watch.is_complete]
@@ -236,4 +253,4 @@ class World:
 
 
 #: Everything that a schedule may say.
-VERBS: Mapping[str, Callable[..., None]] = {**FAULTS, **WORKLOAD}
+VERBS: Mapping[str, Callable[..., None]] = {**FAULTS, **RECONFIGURING, **WORKLOAD}
