@@ -15,6 +15,8 @@ from tests.ports import free_ports
 ELECTION_TIMEOUT_MS = 300
 HEARTBEAT_MS = 50
 
+PODLING_STORE = (str(Path(sys.executable).with_name("podling")), "store")
+
 ENDS_WITH_PARENT = (
     ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") is not None else ()
 )
@@ -49,6 +51,7 @@ class Member:
     data: Path
     log: Path
     flags: Mapping[str, str]
+    program: Sequence[str]
     process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     paused: bool = field(default=False, init=False)
 
@@ -62,7 +65,7 @@ class Member:
         command = [
             *self.place.prefix,
             *ENDS_WITH_PARENT,
-            *(str(Path(sys.executable).with_name("podling")), "store"),
+            *self.program,
             *(part for flag in self.flags.items() for part in flag),
         ]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -118,8 +121,10 @@ class Members:
         *,
         flags: Mapping[str, str] | None = None,
         data: Mapping[str, Path] | None = None,
+        program: Sequence[str] = PODLING_STORE,
     ) -> None:
-        """`data` puts a member's data directory elsewhere, on a disk of its own say."""
+        """`data` puts a member's data directory elsewhere, on a disk of its own say; `program`
+        takes etcd's flags."""
         names = [f"m{number}" for number in range(1, len(places) + 1)]
         cluster = ",".join(
             f"{name}=http://{place.peer}" for name, place in zip(names, places, strict=True)
@@ -139,7 +144,8 @@ class Members:
                 "--heartbeat-interval": str(HEARTBEAT_MS),
                 **(flags or {}),
             }
-            self.all.append(Member(name, place, where, folder / f"{name}.log", all_flags))
+            log = folder / f"{name}.log"
+            self.all.append(Member(name, place, where, log, all_flags, program))
 
     def __enter__(self) -> "Members":
         try:
