@@ -15,6 +15,9 @@ MAX_WAITING = 100
 MAX_BYTES = 72
 """bcrypt does not look further; a longer password would be weaker than it seems."""
 
+MAX_COST = 16
+"""Of hashes made elsewhere, unless this member's own is higher: 5 s or so. At 31 it were days."""
+
 T = TypeVar("T")
 
 
@@ -46,12 +49,19 @@ class BcryptPasswords:
         return await self._run(lambda: bcrypt.hashpw(data, bcrypt.gensalt(self._cost)))
 
     async def fits(self, password: str, password_hash: bytes) -> bool:
+        if not self._is_affordable(password_hash):
+            return False
         return await self._run(lambda: _fits(password.encode(), password_hash))
 
     def close(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+    def _is_affordable(self, password_hash: bytes) -> bool:
+        """Whether it says what it costs (`$2b$10$...`), and that is not too much."""
+        cost = password_hash[4:6]
+        return cost.isdigit() and int(cost) <= max(self._cost, MAX_COST)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
