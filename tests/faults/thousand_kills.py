@@ -87,15 +87,19 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="podling-kills-"))
+    failed = True
     try:
         uvloop.run(run(folder, options))
-    except AssertionError as failure:
-        print(f"{failure}\nthe data and logs are kept in {folder}", file=sys.stderr)
-        return 1
+        failed = False
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        failed = False
         return 130
-    shutil.rmtree(folder)
+    finally:
+        if failed:
+            print(f"the data and logs are kept in {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder)
     return 0
 
 
