@@ -59,6 +59,10 @@ async def _serve(settings: StoreSettings) -> int:
         config = await store_identity.replica_config(settings, OsDisk(), peer_tls)
     except DataDirectoryError as error:
         raise CannotStart(str(error)) from None
+    log.info(
+        "%s is member %x of cluster %x, with its data in %s",
+        settings.name, config.member_id, config.cluster_id, settings.data_dir.absolute(),
+    )  # fmt: skip
     stop = Stop()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from podling.launcher.waiting import wait_for
+from tests.e2e.pki import Pki
 from tests.e2e.store_members import ENVIRONMENT, ETCDCTL, PODLING, STOP_SECONDS, StoreCluster
 from tests.ports import free_ports
 
@@ -142,10 +143,16 @@ def test_it_stands_on_a_real_etcd(etcd: str, tmp_path: Path) -> None:
 
 @needs_etcdctl
 def test_it_stands_on_three_members_of_which_one_is_killed(tmp_path: Path) -> None:
-    with StoreCluster(tmp_path, 3) as cluster:
+    pki = Pki(tmp_path, "etcd")
+    certificate, key = pki.issue("apiserver")
+    with StoreCluster(tmp_path, 3, "https") as cluster:
+        cluster.flags = (*pki.flags("", "server"), *pki.flags("peer-", "member"))
+        cluster.client_flags = pki.client_flags("client")
         cluster.start()
         urls = ",".join(member.client_url for member in cluster.members)
-        with ApiServerProcess(tmp_path, f"--etcd-servers={urls}") as server:
+        flags = (f"--etcd-certfile={certificate}", f"--etcd-keyfile={key}")
+        flags += (f"--etcd-servers={urls}", f"--etcd-cafile={pki.authority}")
+        with ApiServerProcess(tmp_path, *flags) as server:
             a_life_of_objects(server)
             for victim in [cluster.leader(), *cluster.members[:1]]:
                 victim.kill()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from podling.aiokit.clock import system_wall_clock
-from podling.launcher.certificates import Authority, Subject
 from podling.launcher.waiting import wait_for
+from tests.e2e.pki import Pki
 from tests.e2e.store_members import ENVIRONMENT, ETCDCTL, PODLING, StoreCluster
 from tests.ports import free_ports
 
@@ -21,38 +20,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(ETCDCTL is None, reason="no etcdctl in PATH (apt install etcd-client)"),
 ]
-
-
-class Pki:
-    """An authority, and files of what it signs."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder / name
-        self._folder.mkdir()
-        self._authority = Authority.create(name, system_wall_clock)
-        self._authority.save(self._folder / "ca.crt", self._folder / "ca.key")
-
-    @property
-    def authority(self) -> Path:
-        return self._folder / "ca.crt"
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        certificate, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
-        subject = Subject(name, (), ["127.0.0.1"], ["localhost"])
-        self._authority.issue(subject, certificate, key)
-        return certificate, key
-
-    def flags(self, prefix: str, name: str) -> list[str]:
-        certificate, key = self.issue(name)
-        return [
-            f"--{prefix}cert-file={certificate}",
-            f"--{prefix}key-file={key}",
-            f"--{prefix}trusted-ca-file={self.authority}",
-        ]
-
-    def client_flags(self, name: str) -> tuple[str, ...]:
-        certificate, key = self.issue(name)
-        return (f"--cacert={self.authority}", f"--cert={certificate}", f"--key={key}")
 
 
 @pytest.fixture
