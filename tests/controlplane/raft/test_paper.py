@@ -13,6 +13,7 @@ from podling.controlplane.raft.messages import (
     HardState,
     Heartbeat,
     HeartbeatResponse,
+    InstallSnapshot,
     Message,
     SnapshotMeta,
     VoteRequest,
@@ -273,6 +274,26 @@ def test_vote_requests_are_ignored_while_a_leader_is_heard() -> None:
 
     node.step(VoteRequest(3, 1, 7, 9, 9, force=True))
     assert node.term == 7
+
+
+def test_a_snapshot_of_what_is_there_keeps_the_entries_after_it() -> None:
+    """Figure 13, rule 6: "If existing log entry has same index and term as snapshot's last included
+    entry, retain log entries following it and reply".
+    """
+    node = member(1, 1, 1, term=1)
+    node.step(InstallSnapshot(2, 1, 1, SnapshotMeta(2, 1, node.configuration)))
+
+    assert of_kind(sent(node), AppendResponse) == [AppendResponse(1, 2, 1, 2)]
+    assert (node.raft.log.committed, node.raft.log.last_index) == (2, 3)
+
+
+def test_a_snapshot_of_what_is_not_there_replaces_the_log() -> None:
+    """Figure 13, rule 7: "Discard the entire log"."""
+    node = member(1, 1, 1, term=2)
+    node.step(InstallSnapshot(2, 1, 2, SnapshotMeta(2, 2, node.configuration)))
+
+    assert of_kind(sent(node), AppendResponse) == [AppendResponse(1, 2, 2, 2)]
+    assert (node.raft.log.committed, node.raft.log.last_index) == (2, 2)
 
 
 def test_leader_commits_a_noop_first() -> None:
