@@ -199,7 +199,7 @@ def decode(data: bytes) -> Membership:
             for each in value["members"]
         }
         return Membership(members, frozenset(map(int, value["removed"])), int(value["version"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, UnknownMembership):
             raise
         raise UnknownMembership(f"not a membership: {error}") from error

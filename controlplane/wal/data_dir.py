@@ -208,8 +208,11 @@ def parse_identity(path: Path, data: bytes) -> tuple[Identity, int]:
                 f"{path} has format {version}, but this program knows {FORMAT}: it was written by "
                 "a newer version; upgrade this one"
             )
-        identity = Identity(int(fields["cluster_id"], 16), int(fields["member_id"], 16))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        ids = [int(fields[name], 16) for name in ("cluster_id", "member_id")]
+        if not all(0 <= number < 1 << 64 for number in ids):
+            raise ValueError("an id has at most 16 hexadecimal digits")
+        identity = Identity(*ids)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataDirectoryError(
             f"{path} cannot be read ({error}); restore it from a copy"
         ) from error

@@ -85,8 +85,19 @@ def test_a_newer_format_is_kept(tmp_path: Path) -> None:
         DataDir.open(DISK, tmp_path, ME)
 
 
-def test_an_unreadable_identity_is_named(tmp_path: Path) -> None:
-    (tmp_path / "member.json").write_text("{}")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "",
+        '{"format": Infinity}',
+        '{"format": 2, "cluster_id": "-1", "member_id": "a"}',
+        '{"format": 2, "cluster_id": "c1", "member_id": "10000000000000000"}',
+        "[" * 100_000,
+    ],
+)
+def test_an_unreadable_identity_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "member.json").write_text(text)
 
     with pytest.raises(DataDirectoryError, match=r"member\.json cannot be read"):
         DataDir.open(DISK, tmp_path, ME)
