@@ -63,6 +63,7 @@ class EtcdClient:
         kv = rpc_pb2_grpc.KVStub(self._channel)
         lease = rpc_pb2_grpc.LeaseStub(self._channel)
         self._lease = lease
+        self._cluster = rpc_pb2_grpc.ClusterStub(self._channel)
         self._watch = rpc_pb2_grpc.WatchStub(self._channel)
         self._maintenance = rpc_pb2_grpc.MaintenanceStub(self._channel)
         self._calls: Mapping[type, tuple[Any, Any, Any]] = {
@@ -148,3 +149,17 @@ class EtcdClient:
             rpc_pb2.StatusRequest(), timeout=self._timeout
         )
         return answer
+
+    async def member_add(self, peer_url: str, *, learner: bool = False) -> int:
+        """Returns its id."""
+        request = rpc_pb2.MemberAddRequest(peerURLs=[peer_url], isLearner=learner)
+        answer = await self._cluster.MemberAdd(request, timeout=self._timeout)
+        return int(answer.member.ID)
+
+    async def member_promote(self, member_id: int) -> None:
+        request = rpc_pb2.MemberPromoteRequest(ID=member_id)
+        await self._cluster.MemberPromote(request, timeout=self._timeout)
+
+    async def member_remove(self, member_id: int) -> None:
+        request = rpc_pb2.MemberRemoveRequest(ID=member_id)
+        await self._cluster.MemberRemove(request, timeout=self._timeout)

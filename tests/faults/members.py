@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.ports import free_ports
 
@@ -125,27 +126,44 @@ class Members:
     ) -> None:
         """`data` puts a member's data directory elsewhere, on a disk of its own say; `program`
         takes etcd's flags."""
+        self._folder = folder
+        self._flags = flags or {}
+        self._data = data or {}
+        self._program = program
+        self.all = list[Member]()
         names = [f"m{number}" for number in range(1, len(places) + 1)]
-        cluster = ",".join(
+        self._cluster = [
             f"{name}=http://{place.peer}" for name, place in zip(names, places, strict=True)
-        )
-        self.all = []
+        ]
         for name, place in zip(names, places, strict=True):
-            where = (data or {}).get(name, folder / name)
-            all_flags = {
-                "--name": name,
-                "--data-dir": str(where),
-                "--listen-client-urls": f"http://{place.client}",
-                "--advertise-client-urls": f"http://{place.client}",
-                "--listen-peer-urls": f"http://{place.peer}",
-                "--initial-advertise-peer-urls": f"http://{place.peer}",
-                "--initial-cluster": cluster,
-                "--election-timeout": str(ELECTION_TIMEOUT_MS),
-                "--heartbeat-interval": str(HEARTBEAT_MS),
-                **(flags or {}),
-            }
-            log = folder / f"{name}.log"
-            self.all.append(Member(name, place, where, log, all_flags, program))
+            self.all.append(self._make(name, place))
+
+    def join(self, place: Place) -> Member:
+        """One more, which the others have been told of; not started yet."""
+        name = f"m{len(self.all) + 1}"
+        self._cluster.append(f"{name}=http://{place.peer}")
+        self.all.append(self._make(name, place, {"--initial-cluster-state": "existing"}))
+        return self.all[-1]
+
+    def _make(
+        self, name: str, place: Place, flags: Mapping[str, str] = MappingProxyType({})
+    ) -> Member:
+        data = self._data.get(name, self._folder / name)
+        all_flags = {
+            "--name": name,
+            "--data-dir": str(data),
+            "--listen-client-urls": f"http://{place.client}",
+            "--advertise-client-urls": f"http://{place.client}",
+            "--listen-peer-urls": f"http://{place.peer}",
+            "--initial-advertise-peer-urls": f"http://{place.peer}",
+            "--initial-cluster": ",".join(self._cluster),
+            "--election-timeout": str(ELECTION_TIMEOUT_MS),
+            "--heartbeat-interval": str(HEARTBEAT_MS),
+            **self._flags,
+            **flags,
+        }
+        log = self._folder / f"{name}.log"
+        return Member(name, place, data, log, all_flags, self._program)
 
     def __enter__(self) -> "Members":
         try:

@@ -9,6 +9,7 @@ async with Rig(members, seed) as rig:
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 import grpc.aio
@@ -21,6 +22,10 @@ from tests.faults.members import Member, Members
 from tests.faults.workload import EVERYTHING, LEASE_TTL, Workload
 
 READY_SECONDS = 20
+DONE = (
+    "etcdserver: can only promote a learner member",
+    "etcdserver: member not found",
+)
 PROBE = RangeRequest(b"k/probe")
 
 
@@ -51,8 +56,7 @@ class Rig:
 
     async def __aenter__(self) -> "Rig":
         for member in self.members:
-            client = EtcdClient(member.place.client)
-            self._clients[member.name] = await self._stack.enter_async_context(client)
+            await self.connect(member)
         self._workload = Workload(list(self._clients.values()), self.seed, writers=self._writers)
         try:
             await self.ready()
@@ -88,6 +92,12 @@ class Rig:
         for member in members or [each for each in self.members if each.name not in self.lost]:
             await self._ask(member, PROBE, seconds)
 
+    async def connect(self, member: Member) -> EtcdClient:
+        """Make a client for a member, which the load does not use."""
+        client = await self._stack.enter_async_context(EtcdClient(member.place.client))
+        self._clients[member.name] = client
+        return client
+
     async def leader(self) -> Member:
         """Who leads, as the leader itself says."""
         async with asyncio.timeout(READY_SECONDS):
@@ -98,6 +108,18 @@ class Rig:
                         if status.leader == status.header.member_id:
                             return member
                 await asyncio.sleep(0.05)
+
+    async def until(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Ask for it until it is done; one that was done without an answer may be refused then."""
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                try:
+                    await change()
+                    return
+                except grpc.aio.AioRpcError as error:
+                    if (error.details() or "") in DONE:
+                        return
+                await asyncio.sleep(0.1)
 
     async def progress(self, operations: int = 50) -> None:
         """Wait until the load goes on."""
