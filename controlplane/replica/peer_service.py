@@ -152,7 +152,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
                 for each in {str(each) for each in unknown} - said:
                     said.add(each)
                     log.error("a message of member %x is passed over: %s", peer, each)
-                self._received(messages)
+                self._received([each for each in messages if each.sender == peer])
         except wire.UnknownMessage as error:
             return error
         return None

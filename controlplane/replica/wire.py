@@ -10,7 +10,11 @@ from typing import Any
 
 from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft import messages as raft
+from podling.controlplane.raft.configuration_entry import UnknownConfiguration
+from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raftpb import peer_pb2 as pb
+from podling.controlplane.replica import membership
+from podling.controlplane.replica.membership import UnknownMembership
 from podling.controlplane.wal import encoding
 
 VERSION = 2
@@ -62,8 +66,33 @@ def decode(message: pb.Message) -> raft.Message:
         raise UnknownMessage("a message of a kind that this program does not know")
     try:
         return decoder((message.sender, message.to, message.term), getattr(message, field or ""))
-    except (encoding.UnknownFormat, configuration_entry.UnknownConfiguration) as error:
+    except (encoding.UnknownFormat, UnknownConfiguration, UnknownMembership) as error:
         raise UnknownMessage(str(error)) from error
+
+
+def _entries(data: bytes) -> tuple[raft.Entry, ...]:
+    """Those of an append message, if all can be read: what is in the log must not stop anybody."""
+    entries = tuple(encoding.decode_entries(data))
+    for entry in entries:
+        if entry.kind is raft.EntryKind.CONFIGURATION:
+            _configuration(entry.data)
+    return entries
+
+
+def _configuration(data: bytes) -> Configuration:
+    return _readable(configuration_entry.decode(data))
+
+
+def _snapshot(data: bytes) -> raft.SnapshotMeta:
+    snapshot = encoding.decode_snapshot(data)
+    _readable(snapshot.configuration)
+    return snapshot
+
+
+def _readable(configuration: Configuration) -> Configuration:
+    if configuration.context:
+        membership.decode(configuration.context)
+    return configuration
 
 
 def _append_request(message: raft.AppendRequest) -> pb.AppendRequest:
@@ -144,7 +173,7 @@ _DECODERS: Mapping[str, Callable[[_Head, Any], raft.Message]] = {
         *h,
         b.previous_index,
         b.previous_term,
-        tuple(encoding.decode_entries(b.entries)),
+        _entries(b.entries),
         b.commit,
         b.quiet,
     ),
@@ -153,15 +182,15 @@ _DECODERS: Mapping[str, Callable[[_Head, Any], raft.Message]] = {
     ),
     "heartbeat": lambda h, b: raft.Heartbeat(*h, b.commit, b.round),
     "heartbeat_response": lambda h, b: raft.HeartbeatResponse(*h, b.round),
-    "install_snapshot": lambda h, b: raft.InstallSnapshot(*h, encoding.decode_snapshot(b.snapshot)),
+    "install_snapshot": lambda h, b: raft.InstallSnapshot(*h, _snapshot(b.snapshot)),
     "timeout_now": lambda h, b: raft.TimeoutNow(*h),
     "transfer_request": lambda h, b: raft.TransferRequest(*h, b.target),
     "propose_request": lambda h, b: raft.ProposeRequest(*h, b.request, tuple(b.commands)),
     "propose_configuration": lambda h, b: raft.ProposeConfiguration(
         *h,
         b.request,
-        configuration_entry.decode(b.base),
-        configuration_entry.decode(b.proposed),
+        _configuration(b.base),
+        _configuration(b.proposed),
     ),
     "propose_refused": lambda h, b: raft.ProposeRefused(*h, b.request, _refusal(b.reason)),
     "read_index_request": lambda h, b: raft.ReadIndexRequest(*h, b.request),

@@ -121,6 +121,17 @@ async def test_time_that_is_up_leaves_it_unknown_once_it_was_handed_over(
         await late.future
 
 
+async def test_who_asked_to_be_removed_is_answered_when_told_that_it_was(
+    changes: Changes, change: Change
+) -> None:
+    changes.handed_over(change, term=3, request=7)
+    changes.told_removed(4)
+    assert not change.future.done()
+    changes.told_removed(5)
+
+    assert await change.future is None
+
+
 async def test_a_stopping_replica_says_so(changes: Changes, change: Change) -> None:
     changes.close(ReplicaStopped("stopping"))
     with pytest.raises(ReplicaStopped):

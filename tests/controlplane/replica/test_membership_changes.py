@@ -110,6 +110,15 @@ async def test_a_leader_removes_itself_and_the_others_go_on(tmp_path: Path) -> N
         assert len(await group.equal()) == 11
 
 
+async def test_a_follower_that_is_asked_to_remove_itself_answers_and_ends(tmp_path: Path) -> None:
+    async with memory_group(tmp_path) as (group, _):
+        follower = await group.leader_id() % 3 + 1
+        membership = await group.replicas[follower].remove_member(follower)
+
+        assert follower not in membership.members
+        await ends_removed(group, follower)
+
+
 async def test_a_dead_member_is_replaced(tmp_path: Path) -> None:
     async with memory_group(tmp_path, **SMALL_LOG) as (group, _):
         dead = await group.leader_id()

@@ -1,26 +1,48 @@
+import contextlib
+from collections.abc import Callable
 from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft import messages as raft
 from podling.controlplane.raft.core import HANDLERS
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.replica import wire
+from podling.controlplane.replica.membership import Member, Membership, encode
 from podling.controlplane.replica.wire import UnknownMessage
+from podling.controlplane.wal import encoding
 
 U64 = st.integers(0, 2**64 - 1)
 MEMBERS = st.frozensets(U64, max_size=3)
-CONFIGURATIONS = st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS, st.binary(max_size=20))
+CONTEXTS = [
+    b"",
+    encode(Membership({1: Member("one", ("http://1",))}, frozenset({2}), 3)),
+]
+CONFIGURATIONS = st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS, st.sampled_from(CONTEXTS))
+ENTRIES = st.one_of(
+    st.builds(
+        raft.Entry,
+        U64,
+        U64,
+        st.sampled_from([raft.EntryKind.COMMAND, raft.EntryKind.NOOP]),
+        st.binary(max_size=20),
+    ),
+    st.builds(
+        raft.Entry,
+        U64,
+        U64,
+        st.just(raft.EntryKind.CONFIGURATION),
+        CONFIGURATIONS.map(configuration_entry.encode),
+    ),
+)
 STRATEGIES = {
     "int": U64,
     "bool": st.booleans(),
-    "tuple[Entry, ...]": st.lists(
-        st.builds(raft.Entry, U64, U64, st.sampled_from(raft.EntryKind), st.binary(max_size=20)),
-        max_size=3,
-    ).map(tuple),
+    "tuple[Entry, ...]": st.lists(ENTRIES, max_size=3).map(tuple),
     "Refusal": st.sampled_from(raft.Refusal),
     "Configuration": CONFIGURATIONS,
     "tuple[bytes, ...]": st.lists(st.binary(max_size=20), max_size=3).map(tuple),
@@ -89,6 +111,43 @@ def test_a_reason_of_a_newer_program_is_taken_for_one_that_passes() -> None:
 def test_an_unknown_kind_is_named() -> None:
     with pytest.raises(UnknownMessage, match="of a kind that this program does not know"):
         wire.decode(pb.Message(sender=1, to=2, term=3))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        lambda data: pb.Message(append_request=pb.AppendRequest(entries=data)),
+        lambda data: pb.Message(append_request=pb.AppendRequest(entries=_change(data))),
+        lambda data: pb.Message(install_snapshot=pb.InstallSnapshot(snapshot=data)),
+        lambda data: pb.Message(propose_configuration=pb.ProposeConfiguration(base=data)),
+        lambda data: pb.Message(
+            propose_configuration=pb.ProposeConfiguration(
+                base=_members(b""), proposed=_members(data)
+            )
+        ),
+    ],
+    ids=["entries", "configuration", "snapshot", "base", "members"],
+)
+@given(data=st.binary(min_size=1))
+def test_whatever_comes_is_read_or_named(
+    message: Callable[[bytes], pb.Message], data: bytes
+) -> None:
+    with contextlib.suppress(UnknownMessage):
+        wire.decode(message(data))
+
+
+def _change(data: bytes) -> bytes:
+    return encoding.encode_entries([raft.Entry(1, 1, raft.EntryKind.CONFIGURATION, data)])
+
+
+def _members(context: bytes) -> bytes:
+    return configuration_entry.encode(Configuration(context=context))
+
+
+def test_members_of_a_newer_format_are_named_and_taken_into_no_log() -> None:
+    newer = _change(_members(b'{"format":99}'))
+    with pytest.raises(UnknownMessage, match="a membership of format 99, this program knows 1"):
+        wire.decode(pb.Message(append_request=pb.AppendRequest(entries=newer)))
 
 
 def test_unreadable_entries_are_named() -> None:
