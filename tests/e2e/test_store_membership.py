@@ -3,7 +3,7 @@
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,10 +71,12 @@ def join(cluster: StoreCluster, name: str, *words: str) -> StoreMember:
 class Writer:
     """Puts numbered keys, and remembers which were acknowledged."""
 
-    def __init__(self, cluster: StoreCluster) -> None:
+    def __init__(self, cluster: StoreCluster, urls: Sequence[str]) -> None:
         self._cluster = cluster
+        self._urls = urls
         self._stop = threading.Event()
         self.acknowledged = 0
+        self.failures: list[str] = []
 
     @contextmanager
     def running(self) -> Iterator["Writer"]:
@@ -92,14 +94,16 @@ class Writer:
         wait_for(lambda: self.acknowledged >= target, 20, lambda: f"{more} more puts")
 
     def _run(self) -> None:
-        first = self._cluster.members[0]
         while not self._stop.is_set():
-            self._cluster.etcdctl("put", f"w/{self.acknowledged:05}", "v", at=first)
-            self.acknowledged += 1
+            try:
+                self._cluster.etcdctl("put", f"w/{self.acknowledged:05}", "v", urls=self._urls)
+                self.acknowledged += 1
+            except AssertionError as error:
+                self.failures.append(str(error))
 
 
 def test_members_join_and_leave_while_others_write(one: StoreCluster) -> None:
-    with Writer(one).running() as writer:
+    with Writer(one, [one.members[0].client_url]).running() as writer:
         writer.wrote(3)
         second = join(one, "m2")
         third = join(one, "m3")
@@ -109,10 +113,25 @@ def test_members_join_and_leave_while_others_write(one: StoreCluster) -> None:
         assert second.ended() == 1
         assert "removed" in second.said()
         writer.wrote(3)
+    assert not writer.failures
     one.members.remove(second)
     kept = one.etcdctl("get", "w/", "--prefix", "--keys-only", at=third)
     assert kept.count("w/") == writer.acknowledged
     one.etcdctl("endpoint", "health", "--cluster")
+
+
+def test_all_members_are_restarted_one_by_one_while_clients_write(three: StoreCluster) -> None:
+    """A member that is told to stop finishes what it was asked, and hands leadership over."""
+    urls = [member.client_url for member in three.members]
+    with Writer(three, urls).running() as writer:
+        for member in list(three.members):
+            writer.wrote(2)
+            assert member.terminate() == 0
+            writer.wrote(2)
+            three.start()
+    assert not writer.failures
+    kept = three.etcdctl("get", "w/", "--prefix", "--keys-only")
+    assert kept.count("w/") == writer.acknowledged
 
 
 def test_a_member_that_was_removed_does_not_come_back(three: StoreCluster) -> None:

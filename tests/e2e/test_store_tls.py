@@ -51,6 +51,21 @@ def test_members_and_clients_show_certificates(
     three.etcdctl("get", "a", *SOON, fails=True)
 
 
+def test_a_member_joins_by_its_certificate_only(
+    three: StoreCluster, pki: Pki, tmp_path: Path
+) -> None:
+    others = list(three.members)
+    newcomer = three.new_member("m4")
+    three.etcdctl("member", "add", "m4", f"--peer-urls={newcomer.peer_url}", at=others[0])
+    joining = [*pki.flags("", "server"), "--initial-cluster-state=existing"]
+    newcomer.start(three.members, *joining, *Pki(tmp_path, "strangers").flags("peer-", "member"))
+    assert newcomer.ended() == 1
+    assert "no member of the cluster has answered" in newcomer.said()
+    newcomer.start(three.members, *joining, *pki.flags("peer-", "member"))
+    newcomer.await_answer()
+    three.etcdctl("put", "a", "1", at=newcomer)
+
+
 def test_a_member_with_a_strange_certificate_is_no_member(
     three: StoreCluster, pki: Pki, tmp_path: Path
 ) -> None:
