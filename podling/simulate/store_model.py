@@ -218,7 +218,10 @@ class Log(NamedTuple):
 
 
 class StoreModel:
-    """A `Model` of the whole store for the search of `linearizability`."""
+    """A `Model` of the whole store for the search of `linearizability`.
+
+    Serializable reads are to be left out: they need not be linearizable.
+    """
 
     def __init__(self, first: Log = Log()) -> None:  # noqa: B008 - a value
         self._first = first

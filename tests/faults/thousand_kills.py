@@ -33,10 +33,14 @@ class Killer:
         victims = await self._choose()
         await self._rig.progress(self._dice.randrange(1, 60))
         await asyncio.sleep(self._dice.random() * 0.05)
+        asleep = self._dice.choice(list(self._rig.members))
+        if self._dice.random() < 0.1:
+            # One that sleeps meanwhile wakes to a world that went on.
+            asleep.pause()
         for victim in victims:
             victim.kill()
             self.kills += 1
-        if len(victims) == 1 and self._dice.random() < 0.3:
+        if len(victims) == 1 and not asleep.paused and self._dice.random() < 0.3:
             await self._rig.progress(20)  # the others go on
         for victim in victims:
             victim.start()
@@ -46,6 +50,9 @@ class Killer:
             victims[0].kill()
             self.kills += 1
             victims[0].start()
+        if asleep.paused:
+            await asyncio.sleep(0.5 * self._dice.random())
+            asleep.resume()
         await self._rig.ready(*victims)
 
     async def _choose(self) -> list[Member]:
