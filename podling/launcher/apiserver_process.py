@@ -21,6 +21,7 @@ from podling.aiokit.clock import WallClock, system_wall_clock
 from podling.aiokit.collector import ScheduledCollector
 from podling.aiokit.components import Component, Stop
 from podling.aiokit.loop_lag import LoopLag
+from podling.aiokit.service_manager import ServiceNotice
 from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
 from podling.controlplane.apiserver.bootstrap import Endpoint
@@ -70,6 +71,7 @@ async def _serve(settings: ApiServerSettings, tls: TlsFiles, etcd: EtcdConfig) -
         storage,
         ApiServer(_config(settings, tls), storage, surroundings),
         ScheduledCollector(registry),
+        ServiceNotice(),
     ]
     return await components.run(parts, stop)
 

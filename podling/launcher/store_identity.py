@@ -67,8 +67,9 @@ async def replica_config(
 def _config(
     settings: StoreSettings, identity: Identity, members: Mapping[int, Member]
 ) -> ReplicaConfig:
-    if identity.member_id not in members:
-        # What is on disk tells of the others.
+    described = members.get(identity.member_id)
+    if described is None or (described.name != settings.name and not settings.join):
+        # The flags describe another beginning; what is on disk tells of the others.
         members = {identity.member_id: Member(settings.name, _own_urls(settings))}
     return ReplicaConfig(
         name=settings.name,

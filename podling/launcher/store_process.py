@@ -14,6 +14,7 @@ from podling.aiokit.clock import system_wall_clock
 from podling.aiokit.collector import ScheduledCollector
 from podling.aiokit.components import Component, Stop
 from podling.aiokit.loop_lag import LoopLag
+from podling.aiokit.service_manager import ServiceNotice
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
 from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
@@ -76,6 +77,7 @@ async def _serve(settings: StoreSettings) -> int:
         Publication(server.store.members, settings.name, _urls(settings), stop.fail),
         ScheduledCollector(registry),
         Farewell(server, config.stop_timeout),
+        ServiceNotice(),
     ]
     return await components.run(parts, stop)
 

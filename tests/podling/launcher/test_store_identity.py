@@ -33,6 +33,19 @@ async def test_a_directory_that_was_used_says_who_it_is(tmp_path: Path) -> None:
     assert config.members[0xA1].peer_urls == ("http://localhost:2380",)
 
 
+async def test_a_directory_of_another_member_of_the_same_cluster(tmp_path: Path) -> None:
+    """As in etcd: it is that member, at another place and under another name."""
+    members = "a=http://127.0.0.1:1,default=http://localhost:2380"
+    flags = told(tmp_path, initial_cluster=members)
+    new = await store_identity.replica_config(flags, OsDisk(), None)
+    (other,) = new.members.keys() - {new.member_id}
+    flags.data_dir.mkdir()
+    data_dir.write_identity(OsDisk(), flags.data_dir, Identity(new.cluster_id, other))
+    config = await store_identity.replica_config(flags, OsDisk(), None)
+    assert config.member_id == other
+    assert config.members[other].name == "default"
+
+
 async def test_a_directory_of_etcd_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data" / "member").mkdir(parents=True)
     with pytest.raises(StrangeDirectory, match="data directory of etcd"):
