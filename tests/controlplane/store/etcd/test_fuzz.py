@@ -26,8 +26,10 @@ from tests.controlplane.store.etcd.direct import messages
 from tests.controlplane.store.etcd.wild_messages import messages_of
 from tests.controlplane.store.members import PATIENCE, Members
 
-#: Nothing happens by itself: no lease ends, nothing is swept.
-STILL = StoreConfig(housekeeping_interval=3600.0, bcrypt_cost=4, request_timeout=2.0)
+#: Nothing changes by itself: no lease ends.
+STILL = StoreConfig(
+    min_lease_ttl=3600, housekeeping_interval=0.02, bcrypt_cost=4, request_timeout=2.0
+)
 
 #: These may wait for somebody else without end; long enough for them to have begun.
 A_MOMENT = 0.02
@@ -61,6 +63,7 @@ PATHS = {
 async def server(members: Members) -> AsyncIterator[StoreServer]:
     """With some keys, a lease, a user and a role to run into."""
     (server,) = await members.start(1, STILL, listen=True)
+    await members.upgraded()
     store = server.store
     await store.lease_grant(rq.LeaseGrantRequest(100, id=7))
     for key in (b"a", b"b", b"a"):

@@ -172,6 +172,7 @@ async def test_leases_over_the_wire(client: Client) -> None:
 
 async def test_the_status_is_that_of_an_etcd(members: Members, client: Client) -> None:
     (server,) = members.servers
+    await members.upgraded()
     status = await client.maintenance.Status(rpc_pb2.StatusRequest())
     assert status.version.startswith("3.6.")
     assert status.leader == server.store.status().replica.member_id

@@ -112,7 +112,8 @@ async def test_only_the_leader_hands_leadership_over(members: Members) -> None:
     assert leader.store.members.leader == follower_id
 
 
-async def test_the_status_says_all(client: DirectClient, member: Store) -> None:
+async def test_the_status_says_all(members: Members, client: DirectClient, member: Store) -> None:
+    await members.upgraded()
     await put(member, b"1")
     status = await client.call("Maintenance/Status", rpc_pb2.StatusRequest())
     known = member.status()
