@@ -16,7 +16,7 @@ from podling.controlplane.store.requests import (
 )
 from podling.simulate.histories import Operation, Outcome
 from podling.simulate.linearizability import check
-from podling.simulate.revision_order import check_revisions
+from podling.simulate.revision_order import RevisionOrder, check_revisions
 from podling.simulate.store_model import StoreModel
 from tests.simulate.store_histories import EVERYTHING, World
 
@@ -188,3 +188,34 @@ def test_many_thousand_operations_take_seconds() -> None:
     begun = time.perf_counter()
     assert check_revisions(history, made.events)
     assert time.perf_counter() - begun < 20
+
+
+@given(SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_a_history_in_parts_is_judged_as_one(seed: int) -> None:
+    made = World(random.Random(seed), overlap=0.4)
+    order = RevisionOrder()
+    done = 0
+    for _ in range(4):
+        made.run(5)
+        assert order.judge(made.operations[done:], made.events)
+        done = len(made.operations)
+    history = list(made.finish())
+    assert order.judge(history[done:])
+    assert check_revisions(history, made.events)
+
+
+def test_what_was_unknown_in_one_part_may_happen_in_a_later_one_and_once() -> None:
+    made = World(random.Random(1), unknown=0, overlap=0.4)
+    order = RevisionOrder()
+    assert order.judge([Operation("gone", PUT, -1.0)])
+    made.do(PUT)
+    made.operations.clear()
+    made.do(EVERYTHING)
+    assert order.judge(made.operations)
+    made.operations.clear()
+    made.do(PUT)
+    made.operations.clear()
+    made.do(EVERYTHING)
+    verdict = order.judge(made.operations)
+    assert "revision 3 was made by no write" in str(verdict)
