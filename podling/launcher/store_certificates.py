@@ -1,13 +1,6 @@
-"""The certificates of one member of the store: read and tried, or made here.
+"""The certificates of one member of the store: given and tried, or made (`made_certificates`)."""
 
-    DIR/tls/client-ca.crt     --auto-tls: an authority of this member's own, for clients to trust
-    DIR/tls/client.crt .key   what it signed for this member
-
-With --peer-auto-tls nothing is kept: every member derives the same authority from the cluster's
-token, so who does not know the token is no member. The usual token is known to all.
-"""
-
-import ipaddress
+import importlib
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,16 +8,11 @@ from pathlib import Path
 from podling.aiokit.clock import WallClock
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
-from podling.launcher.certificates import Authority, Subject
-from podling.launcher.cluster_file import write_private
 from podling.launcher.errors import LauncherError
-from podling.launcher.member_urls import Url
 from podling.launcher.store_settings import StoreSettings, TlsSettings
 
-FOLDER = "tls"
-PEER_AUTHORITY = "podling-peers"
-HOST_NAMES = ("localhost",)
-ADDRESSES = ("127.0.0.1", "::1")
+MAKING = "podling.launcher.made_certificates"
+"""Imported when something is to be made; it takes its time."""
 
 
 class CertificateError(LauncherError):
@@ -37,7 +25,8 @@ def for_clients(settings: StoreSettings, clock: WallClock) -> ServerCertificate 
     if tls is None:
         return None
     if tls.automatic:
-        return _made_for_clients(settings, tls.authority, clock)
+        clients: ServerCertificate = importlib.import_module(MAKING).for_clients(settings, clock)
+        return clients
     certificate, key = _tried(tls, prefix="")
     return ServerCertificate(certificate, key, tls.authority)
 
@@ -47,45 +36,14 @@ def for_peers(settings: StoreSettings, clock: WallClock) -> PeerTls | None:
     tls = settings.peer_tls
     if tls is None:
         return None
-    names = {tls.allowed_name} - {""}
     if tls.automatic:
-        authority = Authority.of_secret(PEER_AUTHORITY, settings.token.encode(), clock)
-        subject = _subject(settings.name, settings.advertised_peers)
-        return PeerTls(authority.pem, *authority.sign(subject), True, frozenset(names))
+        peers: PeerTls = importlib.import_module(MAKING).for_peers(settings, clock)
+        return peers
     certificate, key = _tried(tls, prefix="peer-")
     assert tls.authority is not None  # settings demand it
-    return PeerTls.from_files(tls.authority, certificate, key, by_host=True, allowed_names=names)
-
-
-def _made_for_clients(
-    settings: StoreSettings, authority: Path | None, clock: WallClock
-) -> ServerCertificate:
-    """Made at the first start, and kept: clients may have taken note of it."""
-    folder = settings.data_dir / FOLDER
-    made = ServerCertificate(folder / "client.crt", folder / "client.key", authority)
-    if not (made.certificate.exists() and made.key.exists()):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        signer = Authority.create(f"podling-store-{settings.name}", clock)
-        urls = (*settings.listen_clients, *settings.advertised_clients)
-        signer.issue(_subject(settings.name, urls), made.certificate, made.key)
-        write_private(folder / "client-ca.crt", signer.pem)
-    return made
-
-
-def _subject(name: str, urls: Iterable[Url]) -> Subject:
-    """Whom a certificate speaks for: a member, wherever it is found."""
-    hosts = {url.host for url in urls}
-    addresses = {host for host in hosts if _is_address(host)} | set(ADDRESSES)
-    names = hosts - addresses | set(HOST_NAMES)
-    return Subject(name, (), sorted(addresses), sorted(names))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return PeerTls.from_files(
+        tls.authority, certificate, key, by_host=True, allowed_names=tls.allowed_names
+    )
 
 
 def _tried(tls: TlsSettings, prefix: str) -> tuple[Path, Path]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import math
 import signal
@@ -22,7 +23,6 @@ from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
-from podling.controlplane.store.etcd.http_endpoints import HttpConfig, HttpEndpoints
 from podling.controlplane.store.etcd.publication import Publication
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
@@ -34,6 +34,8 @@ from podling.launcher.store_settings import StoreSettings
 
 log = logging.getLogger(__name__)
 
+HTTP = "podling.controlplane.store.etcd.http_endpoints"
+"""Imported where it is wanted; it takes as long as all the rest."""
 REQUEST_SECONDS = 5.0
 """How long a request may take when the leader does not change; two elections more as it does."""
 
@@ -144,8 +146,9 @@ def _listeners(
         )
         found.append(GrpcListener(listener, server.store))
     for url in settings.listen_metrics:
-        http = HttpConfig(url.address, certificate if url.secure else None)
-        found.append(HttpEndpoints(http, server.store, registry))
+        http = importlib.import_module(HTTP)
+        config_there = http.HttpConfig(url.address, certificate if url.secure else None)
+        found.append(http.HttpEndpoints(config_there, server.store, registry))
     return found
 
 

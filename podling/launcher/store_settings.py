@@ -45,8 +45,8 @@ class TlsSettings:
     """Whose certificates callers must have; None: they need none."""
     automatic: bool = False
     """Make a self-signed certificate."""
-    allowed_name: str = ""
-    """Common name that callers' certificates must have, if any."""
+    allowed_names: frozenset[str] = frozenset()
+    """Common names that callers' certificates may have; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def _peer_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
         key=_path(flags.peer_key_file),
         authority=_path(flags.peer_trusted_ca_file),
         automatic=flags.peer_auto_tls and not flags.peer_cert_file,
-        allowed_name=flags.peer_cert_allowed_cn,
+        allowed_names=frozenset({flags.peer_cert_allowed_cn} - {""}),
     )
     if len({url.secure for url in urls}) > 1:
         raise SettingsError(
@@ -252,7 +252,7 @@ def _checked(
             ("trusted-ca-file", tls.authority),
             ("client-cert-auth", demand),
             ("auto-tls", tls.automatic),
-            ("cert-allowed-cn", tls.allowed_name),
+            ("cert-allowed-cn", tls.allowed_names),
         ):
             if value:
                 raise SettingsError(

@@ -62,7 +62,7 @@ def test_a_url_for_https_has_the_certificates() -> None:
     )  # fmt: skip
     peer_tls = checked(**SECURE_PEERS, peer_cert_allowed_cn="member").peer_tls
     assert peer_tls is not None
-    assert (peer_tls.authority, peer_tls.allowed_name) == (Path("ca.crt"), "member")
+    assert (peer_tls.authority, peer_tls.allowed_names) == (Path("ca.crt"), {"member"})
 
 
 def test_certificates_and_plain_loopback_beside_https_go_together() -> None:
