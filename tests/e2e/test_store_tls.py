@@ -96,6 +96,23 @@ def test_a_member_must_have_the_common_name_that_is_allowed(tmp_path: Path, pki:
         )
 
 
+def test_a_client_is_the_user_that_its_certificate_names(tmp_path: Path, pki: Pki) -> None:
+    with StoreCluster(tmp_path, 1, "https") as cluster:
+        cluster.flags = (*pki.flags("", "server"), *pki.flags("peer-", "member"))
+        cluster.flags += ("--client-cert-auth",)
+        cluster.client_flags = pki.client_flags("root")
+        cluster.start()
+        member = cluster.members[0]
+        wait_for(lambda: "commands of version" in member.said(), 10, lambda: "users to be possible")
+        cluster.etcdctl("user", "add", "root", "--no-password")
+        cluster.etcdctl("user", "grant-role", "root", "root")
+        cluster.etcdctl("user", "add", "alice", "--no-password")
+        cluster.etcdctl("auth", "enable")
+        cluster.etcdctl("put", "a", "1")
+        cluster.client_flags = pki.client_flags("alice")
+        assert "permission denied" in cluster.etcdctl("get", "a", fails=True)
+
+
 def test_certificates_are_made(tmp_path: Path) -> None:
     with StoreCluster(tmp_path, 3, "https") as cluster:
         cluster.flags = ("--auto-tls", "--peer-auto-tls", "--initial-cluster-token=of our own")
