@@ -43,6 +43,8 @@ class StoreAlarms:
         self._member_id = member_id
         self._weighed_revision = 0
         self._comparing = False
+        self._raising: set[rq.Alarm] = set()
+        """Proposed, and not applied yet."""
         machine.on_hash_check = self._compare_soon
 
     def raised(self) -> list[rq.Alarm]:
@@ -114,14 +116,17 @@ class StoreAlarms:
 
     async def _raise(self, kind: rq.AlarmType) -> None:
         alarm = rq.Alarm(self._member_id(), kind)
-        if alarm in self._machine.alarms:
+        if alarm in self._machine.alarms or alarm in self._raising:
             return
+        self._raising.add(alarm)
         log.error("raising the alarm %s for member %x", kind.name, alarm.member_id)
         request = rq.AlarmRequest(rq.AlarmAction.ACTIVATE, *alarm)
         try:
             await self._proposer.propose(request, self._machine.auth.root())
         except errors.StoreError as error:
             log.warning("the alarm %s was not raised: %s", kind.name, error)
+        finally:
+            self._raising.discard(alarm)
 
 
 async def checksum_of(store: Mvcc, revision: int) -> int:

@@ -1,5 +1,6 @@
 """Alarms over real replicas: who raises them, and when."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,18 @@ async def test_an_alarm_taken_back_too_early_comes_again(members: Members) -> No
     with pytest.raises(errors.NoSpace):
         await put(store, b"b")
     assert store.alarms.raised() == [alarm]
+
+
+async def test_an_alarm_is_proposed_once_however_many_writes_find_it(members: Members) -> None:
+    (server,) = await members.start(1, replace(CONFIG, quota_bytes=1000, housekeeping_interval=5))
+    store = server.store
+    await store._proposer.propose(rq.ClusterVersionRequest(2))
+    await put(store, b"a", b"x" * 1000)
+    before = server.replica.applied_index
+    outcomes = await asyncio.gather(*(put(store, b"b") for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in outcomes} == {errors.NoSpace}
+    assert len(store.alarms.raised()) == 1
+    assert server.replica.applied_index == before + 1
 
 
 async def test_an_alarm_outlives_a_restart(members: Members) -> None:

@@ -19,7 +19,7 @@ def members(start: bytes, range_end: bytes) -> set[bytes]:
     return {key for key in KEYS if in_range(key, start, range_end)}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(RANGES, max_size=4), RANGES)
 def test_it_covers_what_is_in_the_union(granted: list[tuple[bytes, bytes]], asked: object) -> None:
     key, range_end = asked  # type: ignore[misc]
