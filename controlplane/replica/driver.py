@@ -258,6 +258,7 @@ class Driver:
             self._parts.persister.add(ready)
         for entry in ready.committed:
             self._apply(entry)
+        self.growth.applied(ready.committed)
         self._parts.node.advance(ready)
         for request, reason in ready.refused:
             if not self._parts.changes.refused(request, reason):
@@ -303,7 +304,6 @@ class Driver:
             self._membership_applied(configuration)
             self._parts.changes.applied(configuration)
         self.applied_index = entry.index
-        self.growth.applied(entry)
 
     def _membership_applied(self, configuration: Configuration) -> None:
         self._parts.roster.applied(configuration)

@@ -46,9 +46,9 @@ class LogGrowth:
     size: int = 0
     """Their bytes."""
 
-    def applied(self, entry: Entry) -> None:
-        self.entries += 1
-        self.size += entry.size
+    def applied(self, entries: Sequence[Entry]) -> None:
+        self.entries += len(entries)
+        self.size += sum(entry.size for entry in entries)
 
     @property
     def due(self) -> bool:

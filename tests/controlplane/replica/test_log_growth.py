@@ -27,7 +27,7 @@ def until_due(growth: LogGrowth, size: int) -> int:
     """How many entries of this size are applied until a snapshot is due."""
     item, count = entry(size), 0
     while not growth.due:
-        growth.applied(item)
+        growth.applied([item])
         count += 1
     return count
 
@@ -57,8 +57,7 @@ def test_large_entries_need_not_be_many(growth: LogGrowth) -> None:
 def test_what_comes_while_a_snapshot_is_made_counts_for_the_next(growth: LogGrowth) -> None:
     until_due(growth, 300)
     mark = growth.mark()
-    for _ in range(30):
-        growth.applied(entry(300))
+    growth.applied([entry(300)] * 30)
     growth.saved(mark, 1000)
 
     assert (growth.entries, growth.size, growth.state_size) == (30, 9000, 1000)
