@@ -63,6 +63,10 @@ class Authentication:
         name = user or certificate_name
         return Identity(name, self._machine.auth.revision) if name else None
 
+    def forget_old_tokens(self, index: int) -> None:
+        """Know none of the tokens that were given out up to the log entry at `index`."""
+        self._machine.tokens.forget_up_to(index)
+
     def check_known(self, user: Identity | None) -> None:
         """Somebody must ask, whoever it is. Raises UserEmpty."""
         self._machine.auth.check_known(user)

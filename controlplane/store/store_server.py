@@ -84,6 +84,7 @@ class StoreServer:
         # The store first: it must not miss that its replica begins to lead.
         await self.store.start()
         await self.replica.start()
+        self.store.auth.forget_old_tokens(self.replica.status().last_index)
         if self.listener is not None:
             await self.listener.start()
 

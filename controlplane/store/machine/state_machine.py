@@ -221,7 +221,7 @@ class StoreStateMachine:
         user = self.auth.users.get(request.name)
         if user is None or user.no_password:
             raise AuthFailed
-        self.tokens.add(request.token_hash, request.name, self._now())
+        self.tokens.add(request.token_hash, request.name, self._index, self._now())
         return self._index
 
     def _check_version(self, cluster_version: int) -> None:

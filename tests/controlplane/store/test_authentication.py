@@ -80,6 +80,19 @@ async def test_users_outlive_a_restart(members: Members) -> None:
     await store.put(rq.PutRequest(b"a"), user=anna)
 
 
+async def test_a_token_that_the_log_gives_out_again_is_not_known(members: Members) -> None:
+    """It may have ended long before the restart."""
+    (store,) = await start(members, 1)
+    token = await login(store, "anna", "anna's")
+    assert await store.auth.identify(token)
+    (server,) = members.servers
+    await members.stop(server)
+    store = (await members.restart(server)).store
+    with pytest.raises(errors.InvalidAuthToken):
+        await store.auth.identify(token)
+    assert await store.auth.identify(await login(store, "anna", "anna's"))
+
+
 async def test_nothing_to_log_in_with_is_on_disk(members: Members, tmp_path: Path) -> None:
     (store,) = await start(members, 1)
     token = await login(store, "anna", "anna's")

@@ -5,6 +5,8 @@ for what is replicated. A transaction needs everything that its compares and bot
 name, whichever is taken, so that its refusal tells nothing about keys that may not be read.
 """
 
+from collections.abc import Collection
+
 from podling.controlplane.store import auth_requests
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.auth_requests import Identity
@@ -74,13 +76,15 @@ def _check_put(
         auth.check_read(who, request.key)
 
 
-def _keys(auth: AuthStore, leases: Leases, who: Identity | None, lease_id: int) -> list[bytes]:
+def _keys(
+    auth: AuthStore, leases: Leases, who: Identity | None, lease_id: int
+) -> Collection[bytes]:
     """The keys of a lease that `who` must have permissions for: none, if an administrator."""
     lease = leases.get(lease_id)
     if lease is None:
-        return []
+        return ()
     try:
         auth.check_admin(who)
     except StoreError:
-        return sorted(lease.keys)
-    return []
+        return lease.keys
+    return ()

@@ -4,7 +4,8 @@ A token is `secret.index`. The member that checked the password draws the secret
 replicated, so that no file holds anything to log in with. `index` is that of the log entry from
 which on members know the token: one that is asked for a later one is behind, and has to catch up
 first. When a token ends is not replicated: each member counts from when it saw it last. Tokens are
-in no snapshot; a client whose token is not known logs in again.
+in no snapshot, and a member that restarts knows none: those that its log gives out once more may
+have ended long ago. A client whose token is not known logs in again.
 """
 
 import hashlib
@@ -38,12 +39,21 @@ class Tokens:
         self._ttl = ttl
         self._known: dict[bytes, tuple[str, float]] = {}
         """User and deadline, the next to end about first."""
+        self._last_old = 0
+        """Tokens of log entries up to this one are not to be known."""
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, token_hash: bytes, user: str, now: float) -> None:
-        self._known[token_hash] = (user, now + self._ttl)
+    def add(self, token_hash: bytes, user: str, index: int, now: float) -> None:
+        """Know a token, which the log entry at `index` gives out."""
+        if index > self._last_old:
+            self._known[token_hash] = (user, now + self._ttl)
+
+    def forget_up_to(self, index: int) -> None:
+        """Know no token of an entry that was in the log when this member started."""
+        self._last_old = index
+        self.clear()
 
     def user_of(self, secret: str, now: float) -> str | None:
         """Whose token it is, which is good for a whole time-to-live again; None if unknown."""
