@@ -4,22 +4,24 @@
          0     2  magic
          2     1  version
          3     1  kind
-         4     4  length of the payload
-         8     4  checksum of the record before (0 for the first of all)
-        12     4  checksum of the payload
-        16     4  checksum of the 16 bytes before this; it is that of the record
-        20        payload
+         4     1  mask
+         5     4  length of the payload
+         9     4  checksum of the record before (0 for the first of all)
+        13     4  checksum of the payload as it stands here
+        17     4  checksum of the 17 bytes before this; it is that of the record
+        21        payload, each byte XOR the mask
+                1  end: D6
 
-All numbers are little-endian, checksums are CRC-32C. Version 1 had one checksum at 12, zlib's
-CRC-32 of bytes 2 to 11 and the payload, which followed at 16. Such records are read, also where
-newer ones follow them in the same file.
+All numbers are little-endian, checksums are CRC-32C. Version 1 had neither mask nor end, and one
+checksum, zlib's CRC-32 of version, kind, length, checksum before and payload. Such records are
+read, also where newer ones follow them in the same file.
 
 A batch of the log is one record and is synced before the next is written, hence at most the last
 record of a log can be half written. The rest of a segment is zeros, so a torn record shows as a
-sector (512 bytes, the unit in which disks write) that is still all zeros. A record that is wrong in
-another way, or has an intact one after it, was complete once and has been damaged since. How far a
-record goes is taken from its header only if that is intact. What cannot be told apart is a last
-record that was torn, and one that has a sector of zeros of its own and was damaged elsewhere.
+sector (512 bytes, the unit in which disks write) that is still all zeros: by mask and end, a whole
+record has none. A record that is wrong in another way, or has an intact one after it, was complete
+once and has been damaged since. How far a record goes is taken from its header only if that is
+intact.
 
 A file that ends where a record ends is taken as it is: nothing tells that there was more. Where
 that can be known, it is from elsewhere: the next segment continues a checksum that is not there.
@@ -31,6 +33,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from podling.controlplane.wal.checksums import crc32c
@@ -40,13 +43,19 @@ MAGIC = b"\xd6\x70"
 MAX_PAYLOAD = 1 << 30
 """Larger lengths are taken for damage."""
 
-_HEADER = struct.Struct("<2sBBIII")
-_CHECKSUM = struct.Struct("<I")
+_HEADER_1 = struct.Struct("<2sBBIII")
 _COVERED_1 = struct.Struct("<BBII")
+_HEADER = struct.Struct("<2sBBBIII")
+_CHECKSUM = struct.Struct("<I")
+_END = b"\xd6"
 HEADER_SIZE = _HEADER.size + _CHECKSUM.size
-_SIZES = {1: _HEADER.size, 2: HEADER_SIZE}
+OVERHEAD = HEADER_SIZE + len(_END)
+"""Bytes by which a record is longer than its payload."""
+_SIZES = {1: _HEADER_1.size, 2: HEADER_SIZE}
 """Of the header, by version."""
 _SECTOR = 512
+_RUN = _SECTOR - HEADER_SIZE
+"""So many equal bytes of payload can fill a sector, beside the end of the header."""
 _LOOKED_AT = 1 << 30
 """Bytes checked at most in search of an intact record: hostile ones overlap without end."""
 
@@ -101,9 +110,11 @@ class Corrupt(Exception):
 
 def encode(kind: RecordKind, payload: bytes, previous: int) -> tuple[bytes, int]:
     """Frame `payload` behind a record of checksum `previous`; return the bytes and the checksum."""
-    header = _HEADER.pack(MAGIC, VERSION, kind, len(payload), previous, crc32c(payload))
+    mask = _mask_for(payload)
+    stored = payload.translate(_masked(mask)) if mask else payload
+    header = _HEADER.pack(MAGIC, VERSION, kind, mask, len(payload), previous, crc32c(stored))
     checksum = crc32c(header)
-    return b"".join((header, _CHECKSUM.pack(checksum), payload)), checksum
+    return b"".join((header, _CHECKSUM.pack(checksum), stored, _END)), checksum
 
 
 def decode(data: bytes, previous: int | None, start: int = 0) -> Iterator[Record]:
@@ -135,9 +146,9 @@ def decode_stream(chunks: Iterable[bytes]) -> Iterator[Record]:
             header = _header(buffer, 0)
             if header is None:
                 raise Corrupt(offset, _newer(buffer, 0) or "the checksum does not match")
-            if len(buffer) < header.size + header.length:
+            if len(buffer) < header.whole:
                 break
-            record = _intact(bytes(buffer[: header.size + header.length]), 0)
+            record = _intact(bytes(buffer[: header.whole]), 0)
             if record is None or record.previous != previous:
                 raise Corrupt(offset, "the checksum does not match")
             end = offset + record.end
@@ -148,17 +159,37 @@ def decode_stream(chunks: Iterable[bytes]) -> Iterator[Record]:
         raise Corrupt(offset, _newer(buffer, 0) or "the file ends in the middle of a record")
 
 
+def _mask_for(payload: bytes) -> int:
+    """The least mask that leaves no sector of zeros; 0 also if every one does."""
+    # Runs of zeros are rare, and a run of this length has a byte at a multiple of it.
+    if len(payload) < _RUN or 0 not in payload[::_RUN]:
+        return 0
+    return next((mask for mask in range(256) if bytes([mask]) * _RUN not in payload), 0)
+
+
+@lru_cache
+def _masked(mask: int) -> bytes:
+    """What each byte becomes, for `translate`; the same back again."""
+    return bytes(byte ^ mask for byte in range(256))
+
+
 class _Header(NamedTuple):
     """What precedes a payload; of version 1 it is not known to be intact."""
 
     version: int
     kind: int
+    mask: int
     length: int
     previous: int
     payload_checksum: int
     checksum: int
     """Of the record, as its successor says it."""
     size: int
+
+    @property
+    def whole(self) -> int:
+        """Bytes of the record."""
+        return self.size + self.length + (len(_END) if self.version > 1 else 0)
 
 
 def _header(data: bytes | bytearray, offset: int) -> _Header | None:
@@ -167,15 +198,16 @@ def _header(data: bytes | bytearray, offset: int) -> _Header | None:
     size = _SIZES.get(version)
     if size is None or offset + size > len(data):
         return None
-    magic, version, kind, length, previous, payload_checksum = _HEADER.unpack_from(data, offset)
-    if magic != MAGIC or length > MAX_PAYLOAD:
-        return None
-    checksum = payload_checksum
-    if version > 1:
+    if version == 1:
+        magic, _, kind, length, previous, checksum = _HEADER_1.unpack_from(data, offset)
+        header = _Header(version, kind, 0, length, previous, checksum, checksum, size)
+    else:
+        magic, *fields = _HEADER.unpack_from(data, offset)
         (checksum,) = _CHECKSUM.unpack_from(data, offset + _HEADER.size)
-        if crc32c(bytes(data[offset : offset + _HEADER.size])) != checksum:
+        if magic != MAGIC or crc32c(bytes(data[offset : offset + _HEADER.size])) != checksum:
             return None
-    return _Header(version, kind, length, previous, payload_checksum, checksum, size)
+        header = _Header._make((*fields, checksum, size))
+    return header if magic == MAGIC and header.length <= MAX_PAYLOAD else None
 
 
 def _intact(data: bytes, offset: int) -> Record | None:
@@ -183,18 +215,20 @@ def _intact(data: bytes, offset: int) -> Record | None:
     header = _header(data, offset)
     if header is None:
         return None
-    version, kind, length, previous, expected, checksum, size = header
-    start = offset + size
-    if start + length > len(data):
+    version, kind, mask, length, previous, expected, checksum, size = header
+    start, end = offset + size, offset + header.whole
+    if end > len(data):
         return None
     payload = data[start : start + length]
     if version == 1:
         found = zlib.crc32(payload, zlib.crc32(_COVERED_1.pack(version, kind, length, previous)))
     else:
         found = crc32c(payload)
-    if found != expected:
+    if found != expected or data[start + length : end] not in (_END, b""):
         return None
-    return Record(version, kind, payload, previous, checksum, offset, start + length)
+    if mask:
+        payload = payload.translate(_masked(mask))
+    return Record(version, kind, payload, previous, checksum, offset, end)
 
 
 def _newer(data: bytes | bytearray, offset: int) -> str:
@@ -217,7 +251,7 @@ def _verdict(data: bytes, offset: int) -> Torn | Corrupt:
         return Corrupt(offset, f"the checksum does not match, and byte {position} is intact")
     header = _header(data, offset)
     if header is not None:
-        torn = _has_zero_sector(data, offset, offset + header.size + header.length)
+        torn = _has_zero_sector(data, offset, offset + header.whole)
     else:
         # It may be that only a part of the header was written, and nothing behind it.
         end = offset + HEADER_SIZE

@@ -25,7 +25,7 @@ PATH = Path("/member")
 MEMBERS = Configuration(frozenset({1, 2, 3}))
 FIRST = first_start(MEMBERS)
 SEGMENT_BYTES = 4096
-SEEDS = range(12)
+SEEDS = range(6)
 
 #: One thing that a member asks of its disk.
 Operation = Callable[[DataDir, LogWriter], None]

@@ -1,13 +1,15 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.wal import encoding
 from podling.controlplane.wal.encoding import UnknownFormat
+
+untimed = settings(deadline=None)
 
 U64 = st.integers(0, 2**64 - 1)
 ENTRIES = st.lists(st.builds(Entry, U64, U64, st.sampled_from(EntryKind), st.binary(max_size=40)))
@@ -16,16 +18,19 @@ CONFIGURATIONS = st.builds(Configuration, MEMBERS, MEMBERS, MEMBERS, st.binary(m
 SNAPSHOTS = st.builds(SnapshotMeta, U64, U64, CONFIGURATIONS)
 
 
+@untimed
 @given(ENTRIES)
 def test_entries_come_back(entries: list[Entry]) -> None:
     assert encoding.decode_entries(encoding.encode_entries(entries)) == entries
 
 
+@untimed
 @given(st.builds(HardState, U64, U64, U64))
 def test_hard_states_come_back(state: HardState) -> None:
     assert encoding.decode_hard_state(encoding.encode_hard_state(state)) == state
 
 
+@untimed
 @given(SNAPSHOTS)
 def test_snapshot_names_come_back(snapshot: SnapshotMeta) -> None:
     assert encoding.decode_snapshot(encoding.encode_snapshot(snapshot)) == snapshot
@@ -47,6 +52,7 @@ def test_a_snapshot_name_of_a_newer_format_is_named() -> None:
         encoding.decode_snapshot(b"\x09" + data[1:])
 
 
+@untimed
 @given(st.binary(max_size=60))
 def test_other_bytes_are_read_or_refused_as_an_unknown_format(data: bytes) -> None:
     for decode in (encoding.decode_entries, encoding.decode_snapshot):

@@ -33,7 +33,7 @@ PAYLOADS = st.binary(max_size=80) | st.builds(
     lambda head, rest: head + rest, st.sampled_from([HEAD, bytes(24)]), st.binary(max_size=60)
 )
 RECORDS = st.lists(st.tuples(KINDS, PAYLOADS), max_size=6)
-quick = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+quick = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def disk_with(path: Path, data: bytes) -> MemoryDisk:

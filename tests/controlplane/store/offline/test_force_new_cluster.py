@@ -159,7 +159,7 @@ def test_killed_at_any_step_it_is_done_or_not(size: int) -> None:
                 force_new_cluster.carry_out(disk, plan)
                 break
             except PowerLost:
-                disk.crash()
+                (disk.kill if seed % 2 else disk.crash)()
             after = recovered(PATH, disk)
             done = after != before
             found.add(done)

@@ -23,7 +23,7 @@ from tests.controlplane.store.offline.directories import (
 )
 
 PATH = Path("/m1")
-quick = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+quick = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def written() -> dict[Path, bytes]:
