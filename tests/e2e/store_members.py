@@ -26,8 +26,11 @@ QUICK = ("--heartbeat-interval=50", "--election-timeout=300")
 class StoreMember:
     """One member: what it is told, and its process while there is one."""
 
-    def __init__(self, name: str, folder: Path, scheme: str = "http") -> None:
-        client, peer = free_ports(2)
+    def __init__(
+        self, name: str, folder: Path, scheme: str = "http", ports: Sequence[int] = ()
+    ) -> None:
+        """`ports` of clients and of peers; chosen if they are not given."""
+        client, peer = ports or free_ports(2)
         self.name = name
         self.data_dir = folder / name
         self.log = folder / f"{name}.log"
@@ -114,7 +117,10 @@ class StoreCluster:
     def __init__(self, folder: Path, count: int = 1, scheme: str = "http") -> None:
         self._folder = folder
         self._scheme = scheme
-        self.members = [StoreMember(f"m{n}", folder, scheme) for n in range(1, count + 1)]
+        ports = free_ports(2 * count)
+        self.members = [
+            StoreMember(f"m{n + 1}", folder, scheme, ports[2 * n : 2 * n + 2]) for n in range(count)
+        ]
         self.flags: tuple[str, ...] = ()
         """For every member that is started from now on."""
         self.client_flags: tuple[str, ...] = ()
