@@ -2,12 +2,13 @@
 refused with file and offset, and the others carry on."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from podling.controlplane.wal import records
-from tests.faults.members import Member, Members
+from tests.faults.members import Member, Members, loopback_places
 from tests.faults.rig import Rig
 
 pytestmark = pytest.mark.e2e
@@ -32,26 +33,55 @@ def flip(path: Path, offset: int) -> None:
         file.write(bytes([byte ^ 0x10]))
 
 
+@pytest.fixture
+def members(folder: Path) -> Iterator[Members]:
+    """With snapshots every few entries."""
+    with Members(folder, loopback_places(3), flags={"--snapshot-count": "100"}) as made:
+        yield made
+
+
+def middle(file: Path) -> int:
+    """A byte with others before and behind it."""
+    return (last_record(file).end if file.suffix == ".wal" else file.stat().st_size) // 2
+
+
+def refuses(member: Member, *files: Path) -> None:
+    """Start it with one bit of each file flipped; it ends, says where, and changes nothing."""
+    offsets = {str(each): middle(each) for each in files}
+    for each in files:
+        flip(each, offsets[str(each)])
+    before = [each.read_bytes() for each in files]
+
+    member.start()
+
+    assert member.wait(10) != 0
+    told = dict(re.findall(r"(\S+) is damaged at byte (\d+)", member.said()))
+    for path, offset in offsets.items():
+        assert path in told, member.said()
+        assert int(told[path]) <= offset
+    assert [each.read_bytes() for each in files] == before
+    for each in files:
+        flip(each, offsets[str(each)])  # the copy that the text asks for
+
+
 async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: Members) -> None:
     async with Rig(members, 31) as rig:
-        await rig.progress(40)
+        await rig.progress(400)
         victim = members[0]
         victim.kill()
-        segment = last_segment(victim)
-        middle = last_record(segment).end // 2
-        flip(segment, middle)
-        before = segment.read_bytes()
 
-        victim.start()
+        refuses(victim, last_segment(victim))
+        *_, older, newest = sorted((victim.data / "snapshots").iterdir())
+        refuses(victim, older, newest)
 
-        assert victim.wait(10) != 0
-        told = re.search(rf"{re.escape(str(segment))} is damaged at byte (\d+)", victim.said())
-        assert told is not None, victim.said()
-        assert 0 < int(told[1]) <= middle
-        assert segment.read_bytes() == before
         await rig.ready(members[1], members[2])
         await rig.progress(40)
-        flip(segment, middle)  # the copy that the text asks for
+
+        # With an older snapshot and the log after it, nothing is missing.
+        flip(newest, middle(newest))
+        victim.start()
+        await rig.ready()
+        assert not newest.exists()
 
 
 async def test_half_a_record_at_the_end_is_cut_off_and_said(members: Members) -> None:
