@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 ETCD_FOLDER = "member"
 """What etcd keeps its files in."""
+PROPOSAL_OVERHEAD = 512 * 1024
+"""What a replicated command may be larger than the request in it, as in etcd."""
 JOIN_SECONDS = 5.0
 """How long a member that joins looks for the cluster."""
 
@@ -80,6 +82,7 @@ def _config(
         heartbeat_interval=settings.heartbeat_interval,
         election_timeout=settings.election_timeout,
         snapshot_count=settings.snapshot_count,
+        max_proposal_bytes=settings.max_request_bytes + PROPOSAL_OVERHEAD,
         join=settings.join,
         strict_reconfiguration=settings.strict_reconfiguration,
     )

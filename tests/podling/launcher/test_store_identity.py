@@ -1,6 +1,7 @@
 """Which member a process is: by its data directory, or by what it is told."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from podling.launcher.store_settings import StoreSettings, settings
 from tests.ports import free_ports
 
 
-def told(folder: Path, **flags: str) -> StoreSettings:
+def told(folder: Path, **flags: Any) -> StoreSettings:
     return settings(StoreFlags(data_dir=str(folder / "data"), **flags), ())
 
 
@@ -22,6 +23,12 @@ async def test_a_new_member_has_the_ids_that_etcd_gives_it(tmp_path: Path) -> No
     config = await store_identity.replica_config(told(tmp_path), OsDisk(), None)
     assert (config.member_id, config.cluster_id) == (0x8E9E05C52164694D, 0xCDF818194E3A8C32)
     assert [member.name for member in config.members.values()] == ["default"]
+
+
+async def test_what_clients_may_send_can_be_replicated(tmp_path: Path) -> None:
+    flags = told(tmp_path, max_request_bytes=20_000_000)
+    config = await store_identity.replica_config(flags, OsDisk(), None)
+    assert config.max_proposal_bytes > 20_000_000
 
 
 async def test_a_directory_that_was_used_says_who_it_is(tmp_path: Path) -> None:
