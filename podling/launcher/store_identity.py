@@ -6,7 +6,7 @@ its data does not begin again under its old name, having forgotten what it promi
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from podling.controlplane.replica import bootstrap, joining
@@ -118,12 +118,17 @@ async def _find(settings: StoreSettings, tls: PeerTls | None, seconds: float) ->
         found = await joining.find_cluster(_all_urls(settings), own, tls, timeout=seconds)
     except CannotJoin as error:
         raise NotAMember(f"{settings.name} cannot join: {error}") from None
-    listed = set(_all_urls(settings))
-    there = {url for each in found.membership.members.values() for url in each.peer_urls}
+    listed = {frozenset(url.text for url in urls) for urls in settings.members.values()}
+    there = {frozenset(each.peer_urls) for each in found.membership.members.values()}
     if listed != there:
+        # In etcd's words.
+        unequal = len(listed) != len(there)
+        reason = (
+            "member count is unequal" if unequal else "unmatched member while checking PeerURLs"
+        )
         raise NotAMember(
-            f"--initial-cluster lists {_shown(listed)}, but cluster {found.cluster_id:x} has "
-            f"{_shown(there)}: list its members as they are"
+            f"error validating peerURLs: {reason}: --initial-cluster lists {_shown(listed)}, but "
+            f"cluster {found.cluster_id:x} has {_shown(there)}; list its members as they are"
         )
     log.info("joining cluster %x as member %x", found.cluster_id, found.member_id)
     return found
@@ -151,5 +156,5 @@ async def _check_not_begun(
         )
 
 
-def _shown(urls: set[str]) -> str:
-    return ", ".join(sorted(urls))
+def _shown(members: Iterable[frozenset[str]]) -> str:
+    return ", ".join(sorted(" and ".join(sorted(urls)) for urls in members))

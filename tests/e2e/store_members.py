@@ -16,7 +16,7 @@ from tests.ports import free_ports
 
 PODLING = Path(sys.executable).with_name("podling")
 ETCDCTL = shutil.which("etcdctl")
-START_SECONDS = 20.0
+START_SECONDS = 40.0
 STOP_SECONDS = 15.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ETCD")}
 QUICK = ("--heartbeat-interval=50", "--election-timeout=300")

@@ -233,7 +233,7 @@ def test_a_list_of_members_that_is_not_the_clusters_is_refused(one: StoreCluster
     other = StoreMember("m3", Path())
     newcomer.start([*one.members, other], EXISTING)
     assert newcomer.ended() == 1
-    assert "list its members as they are" in newcomer.said()
+    assert "member count is unequal" in newcomer.said()
 
 
 def test_a_leader_that_hangs_is_followed_by_another(three: StoreCluster) -> None:

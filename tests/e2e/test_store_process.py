@@ -74,12 +74,13 @@ def test_a_leader_that_is_told_to_stop_hands_over_first(three: StoreCluster) -> 
     assert after == term + 1, "one election, at once"
 
 
-def test_a_member_that_waits_for_others_stops_when_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_member_that_waits_for_others_stops_when_told(tmp_path: Path, number: int) -> None:
     with StoreCluster(tmp_path, 3) as cluster:
         lonely = cluster.members[0]
         lonely.start(cluster.members)
         lonely.await_answer()
-        assert lonely.terminate() == 0
+        assert lonely.end(number) == 0
 
 
 def test_a_watch_ends_when_its_member_stops(one: StoreCluster) -> None:
