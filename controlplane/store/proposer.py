@@ -27,6 +27,7 @@ _ERRORS: dict[type[replica_errors.ReplicaError], type[errors.StoreError]] = {
     replica_errors.ProposalTooLarge: errors.RequestTooLarge,
     replica_errors.ProposalTimeout: errors.Timeout,
     replica_errors.ReplicaStopped: errors.Stopped,
+    replica_errors.NotForLearners: errors.NotForLearners,
 }
 
 

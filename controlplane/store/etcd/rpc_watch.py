@@ -1,7 +1,7 @@
 """The Watch service: one stream of the client's requests, one of answers."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.etcdpb import rpc_pb2
@@ -9,6 +9,7 @@ from podling.controlplane.store import errors
 from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.callers_store import create_watch
+from podling.controlplane.store.etcd.leader_guard import LeaderGuard
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.watch_streams import WatchStream
@@ -25,19 +26,19 @@ class WatchService:
     def __init__(self, store: Store, writer: ResponseWriter, *, leader_timeout: float) -> None:
         self._store = store
         self._writer = writer
-        self._leader_timeout = leader_timeout
+        self._leader_guard = LeaderGuard(store.members, leader_timeout)
 
     async def watch(
         self, requests: AsyncIterator[rpc_pb2.WatchRequest], caller: Caller
     ) -> AsyncIterator[rpc_pb2.WatchResponse]:
         stream = self._store.watch_stream()
+        guard = self._leader_guard.guarded(stream) if caller.requires_leader else nullcontext()
         try:
             async with TaskSet("store/watch") as tasks:
                 tasks.spawn(self._read(requests, caller, stream), name="requests")
-                if caller.requires_leader:
-                    tasks.spawn(self._guard(stream), name="leader")
-                while True:
-                    yield self._writer.watch(await stream.next())
+                with guard:
+                    while True:
+                        yield self._writer.watch(await stream.next())
         finally:
             stream.close()
 
@@ -57,14 +58,3 @@ class WatchService:
                 await stream.room()
         except errors.StoreError as error:
             stream.close(error)
-
-    async def _guard(self, stream: WatchStream) -> None:
-        loop = asyncio.get_running_loop()
-        last_seen = loop.time()
-        while True:
-            if self._store.members.leader:
-                last_seen = loop.time()
-            elif loop.time() - last_seen >= self._leader_timeout:
-                stream.close(errors.NoLeader())
-                return
-            await asyncio.sleep(self._leader_timeout / 4)

@@ -83,6 +83,8 @@ async def test_a_learner_follows_serves_what_it_knows_and_is_promoted(members: M
         with pytest.raises(errors.NotForLearners, match="rpc not supported for learner"):
             await learner.call(path, request)
     with pytest.raises(errors.NotForLearners):
+        await joined.store.put(rq.PutRequest(b"a"))
+    with pytest.raises(errors.NotForLearners):
         await anext(learner.stream("Watch/Watch", messages([watch(key=b"a")])))
     with pytest.raises(errors.BadLeaderTransferee):
         target = rpc_pb2.MoveLeaderRequest(targetID=added.member.ID)
