@@ -29,6 +29,8 @@ class PeerEvents:
         self._dice = around.dice
         self._leadership = leadership
         self._campaign: asyncio.TimerHandle | None = None
+        self._patience = config.heartbeat_interval
+        """How long to wait for votes before the first leader, in seconds."""
 
     @property
     def membership(self) -> Membership:
@@ -60,8 +62,11 @@ class PeerEvents:
             return
         self._running.node.campaign_now()
         self._running.driver.wake()
-        # Should the vote have been split after all: again, by dice.
-        self._campaign_in(self._dice.uniform(1, 3) * self._config.heartbeat_interval)
+        # Should the vote have been split after all: again, by dice. Ever more slowly, because the
+        # answers may take longer than this; in the end elections have timers of their own.
+        if self._patience <= self._config.election_timeout:
+            self._campaign_in(self._dice.uniform(1, 3) * self._patience)
+            self._patience *= 2
 
     def _campaign_in(self, delay: float) -> None:
         if self._campaign is not None:

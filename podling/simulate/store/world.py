@@ -62,7 +62,9 @@ class World:
         self.time = VirtualTime(self._error)
         self.trace = Trace(lambda: self.time.now)
         self.network = MemoryNetwork(self.dice("network"), Delay(*settings.network_delay))
-        self.leases = LeaseInvariants(self.trace, lambda: self.time.now, max(1.0, *settings.drift))
+        self.leases = LeaseInvariants(
+            self.trace, lambda: self.time.now, max((1.0, *settings.drift))
+        )
         self.history = CommittedHistory(self.trace, self.leases)
         self.raft = RaftInvariants(self.trace)
         self._director = self.time.new_loop("director")

@@ -1,0 +1,28 @@
+"""Worlds that no seed is likely to make, or that a seed has shown to be troublesome."""
+
+import pytest
+
+from podling.simulate.store.runs import run
+from podling.simulate.store.schedule import Event, Schedule, Settings
+
+
+@pytest.mark.parametrize("members", [3, 7])
+def test_a_cluster_starts_although_answers_take_half_an_election_timeout(members: int) -> None:
+    settings = Settings(members=members, network_delay=(0.2, 0.25))
+    outcome = run(Schedule(1, settings, (Event(20, "get", {"member": 1, "key": "a"}),)))
+
+    assert outcome.violation is None
+    assert outcome.counts["leader"] <= 3
+
+
+def test_the_power_goes_everywhere_at_every_step_of_the_disk() -> None:
+    for steps in range(1, 25):
+        cuts = [Event(0.5, "cut_power", {"member": number, "steps": steps}) for number in (1, 2, 3)]
+        puts = [
+            Event(0.5 + number / 100, "put", {"member": "leader", "key": "a", "value": str(number)})
+            for number in range(10)
+        ]
+        outcome = run(Schedule(steps, Settings(snapshot_count=3), (*cuts, *puts)))
+
+        assert outcome.violation is None
+        assert outcome.counts["power-loss"] > 0
