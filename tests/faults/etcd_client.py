@@ -75,6 +75,11 @@ class EtcdClient:
                 messages.delete_range_response,
             ),
             rq.TxnRequest: (messages.txn_message, kv.Txn, messages.txn_response),
+            rq.CompactionRequest: (
+                lambda r: rpc_pb2.CompactionRequest(revision=r.revision, physical=r.physical),
+                kv.Compact,
+                lambda m: rq.CompactionResponse(m.header.revision),
+            ),
             rq.LeaseGrantRequest: (
                 lambda r: rpc_pb2.LeaseGrantRequest(TTL=r.ttl, ID=r.id),
                 lease.LeaseGrant,

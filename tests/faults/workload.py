@@ -15,6 +15,7 @@ from podling.aiokit.tasks import TaskSet
 from podling.controlplane.store.key_values import Event
 from podling.controlplane.store.requests import (
     NO_END,
+    CompactionRequest,
     Compare,
     CompareResult,
     CompareTarget,
@@ -39,6 +40,8 @@ PAUSE = 0.004
 RETRY = 0.03
 """Seconds before a client that got no answer tries another member."""
 LEASE_TTL = 2
+KEPT_REVISIONS = 100
+"""That compaction leaves: reads of the past meet its edge."""
 
 
 @dataclass
@@ -85,6 +88,8 @@ class Workload:
         self.recorder = Recorder(self._loop.time)
         self.watched = [Watched(f"watch at {client.address}") for client in clients]
         self.leases = list[Leased]()
+        self._newest = 1
+        """The newest revision that anybody was told of."""
         self.acknowledged = 0
         """How many operations were answered."""
         self._unexpected = list[str]()
@@ -96,6 +101,7 @@ class Workload:
             self._spawn(self._swap, f"swapper-{number}")
             self._spawn(self._read, f"reader-{number}")
         self._spawn(self._lease, "leaser")
+        self._spawn(self._compact, "compactor")
         if not len(self._watching):
             for number, watched in enumerate(self.watched):
                 self._watching.spawn(self._watch(watched, number), name=watched.name)
@@ -137,6 +143,7 @@ class Workload:
             await asyncio.sleep(RETRY)
         else:
             self.acknowledged += 1
+            self._newest = max(self._newest, response.revision)
             await asyncio.sleep(PAUSE)
         return response
 
@@ -177,10 +184,21 @@ class Workload:
                     RangeRequest(*ALL_KEYS, limit=3),
                     RangeRequest(*ALL_KEYS, count_only=True),
                     RangeRequest(*ALL_KEYS, serializable=True),
+                    RangeRequest(*ALL_KEYS, revision=max(1, self._newest - dice.randrange(200))),
                     EVERYTHING,
                 )
             )
             await self._do(name, dice, request)
+
+    async def _compact(self, name: str, dice: random.Random) -> None:
+        """Forget what is old, and no watch can have to ask for."""
+        while True:
+            await asyncio.sleep(0.5 + dice.random())
+            old = self._newest - KEPT_REVISIONS
+            slow = min(watched.next_revision for watched in self.watched) - 1
+            if min(old, slow) > 1:
+                compaction = CompactionRequest(min(old, slow), physical=dice.random() < 0.5)
+                await self._do(name, dice, compaction)
 
     async def _lease(self, name: str, dice: random.Random) -> None:
         """Hold leases one after the other: some are given up, some are revoked."""
