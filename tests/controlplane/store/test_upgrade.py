@@ -110,19 +110,58 @@ def test_an_older_program_stops_at_what_it_does_not_know(command: commands.Comma
     assert not isinstance(machine().apply(1, 1, commands.encode(command)), errors.StoreError)
 
 
-def test_what_was_there_before_is_still_proposed_as_before() -> None:
-    put, delete = rq.PutRequest(b"a", b"1"), rq.DeleteRangeRequest(b"a")
-    requests: list[commands.Command] = [
-        put,
-        delete,
-        rq.TxnRequest((), (put,), (delete,)),
-        rq.CompactionRequest(3),
-        rq.LeaseGrantRequest(60, 7),
-        rq.LeaseRevokeRequest(7),
-        rq.LeaseKeepAliveRequest(7),
-        rq.ClusterVersionRequest(2),
-    ]
-    assert {commands.since(request) for request in requests} == {YESTERDAY}
+PUT = rq.PutRequest(b"a", b"1", 7, prev_kv=True)
+DELETE = rq.DeleteRangeRequest(b"a", b"\0", prev_kv=True)
+
+#: As the program that knew version 1 only wrote them.
+YESTERDAYS_COMMANDS: list[tuple[commands.Command, str]] = [
+    (PUT, "010101000000000000000700000001000000016131"),
+    (DELETE, "01020100000001610000000100"),
+    (
+        rq.TxnRequest(
+            (rq.Compare(b"a", rq.CompareTarget.VALUE, rq.CompareResult.LESS, b"x", b"b"),),
+            (PUT,),
+            (DELETE,),
+        ),
+        "010300000001030200000001610000000162000000017800000001010100000000000000070000000100000001"
+        "613100000001020100000001610000000100",
+    ),
+    (rq.CompactionRequest(3), "01050000000000000003"),
+    (rq.LeaseGrantRequest(60, 7), "01060000000000000007000000000000003c"),
+    (rq.LeaseRevokeRequest(7), "01070000000000000007"),
+    (rq.LeaseKeepAliveRequest(7), "01080000000000000007"),
+    (rq.ClusterVersionRequest(1), "01090000000000000001"),
+]
+
+#: a at revisions 2 and 4, attached to lease 7; b at 3, deleted at 5; compacted to 4.
+YESTERDAYS_SNAPSHOT = (
+    "706f646c696e675300010000000000000005000000000000000405000000010000000101000000010000000000000007"
+    "000000000000003c02000000010000000000000003000000000000000300000000000000010000000000000000000000"
+    "010000000162320300000002000000000000000200000000000000040000000000000002000000000000000700000001"
+    "000000016133000000000000000000000000000000050000000000000000000000000000000000000001000000006204"
+    "987523ea"
+)
+
+
+@pytest.mark.parametrize(("command", "written"), YESTERDAYS_COMMANDS, ids=range(8))
+def test_what_was_there_before_is_written_as_before(
+    command: commands.Command, written: str
+) -> None:
+    assert commands.encode(command).hex() == written
+    assert commands.encode(commands.decode(bytes.fromhex(written))).hex() == written
+
+
+def test_a_snapshot_of_yesterday_is_read_and_written_as_before() -> None:
+    todays = machine()
+    todays.take(todays.load([bytes.fromhex(YESTERDAYS_SNAPSHOT)]))
+    assert (todays.store.revision, todays.store.compact_revision) == (5, 4)
+    assert [kv.value for kv in todays.store.range(b"a", b"\0").kvs] == [b"3"]
+    lease = todays.leases.get(7)
+    assert lease is not None
+    assert (lease.ttl, lease.keys) == (60, {b"a"})
+    assert todays.cluster_version == YESTERDAY
+    assert not todays.auth.enabled
+    assert b"".join(todays.snapshot()).hex() == YESTERDAYS_SNAPSHOT
 
 
 def test_the_version_of_a_cluster_never_goes_back() -> None:
