@@ -118,6 +118,11 @@ async def test_what_the_cluster_service_refuses(either: Client) -> None:
     assert await refusal(cluster.MemberPromote(promote)) == (
         "FAILED_PRECONDITION", "etcdserver: can only promote a learner member"
     )  # fmt: skip
+    last = rpc_pb2.MemberRemoveRequest(ID=me.ID)
+    # The code is another in 3.4, which does not know the text as one of its own.
+    assert (await refusal(cluster.MemberRemove(last)))[1] == (
+        "etcdserver: re-configuration failed due to not enough started members"
+    )
     added = await cluster.MemberAdd(
         rpc_pb2.MemberAddRequest(peerURLs=["http://127.0.0.1:1"], isLearner=True)
     )

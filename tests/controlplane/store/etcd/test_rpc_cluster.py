@@ -156,6 +156,32 @@ async def test_members_that_were_never_started_are_not_piled_up(members: Members
     assert first.store.members.now == before
 
 
+async def test_with_a_member_away_only_that_one_is_removed(members: Members) -> None:
+    first, second, third = await members.start(3)
+    client = DirectClient(first.store)
+    connected = first.store.status
+    await until(lambda: len(connected().replica.connected) == 2, "the members are connected")
+    gone, here = (each.replica.member_id for each in (third, second))
+    await members.stop(third)
+    await until(lambda: len(connected().replica.connected) == 1, "it is seen to be away")
+    before = first.store.members.now
+    with pytest.raises(errors.UnhealthyCluster, match="etcdserver: unhealthy cluster"):
+        await call(client, "Add", peerURLs=[a_url()])
+    with pytest.raises(errors.UnhealthyCluster):
+        await call(client, "Remove", ID=here)
+    assert first.store.members.now == before
+    left = await call(client, "Remove", ID=gone)
+    assert {each.ID for each in left.members} == {first.replica.member_id, here}
+
+
+async def test_the_only_member_is_not_removed(client: DirectClient, member: Store) -> None:
+    before = member.members.now
+    with pytest.raises((errors.NotEnoughStarted, errors.UnhealthyCluster)):
+        await call(client, "Remove", ID=1)
+    assert member.members.now == before
+    await member.put(rq.PutRequest(b"a"))
+
+
 async def test_a_member_moves(members: Members) -> None:
     servers = await members.start(3)
     client, url = DirectClient(servers[0].store), a_url()
