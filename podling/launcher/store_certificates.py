@@ -28,7 +28,7 @@ def for_clients(settings: StoreSettings, clock: WallClock) -> ServerCertificate 
         clients: ServerCertificate = importlib.import_module(MAKING).for_clients(settings, clock)
         return clients
     certificate, key = _tried(tls, prefix="")
-    return ServerCertificate(certificate, key, tls.authority)
+    return ServerCertificate(certificate, key, tls.authority, names_users=tls.names_users)
 
 
 def for_peers(settings: StoreSettings, clock: WallClock) -> PeerTls | None:

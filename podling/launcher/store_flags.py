@@ -80,7 +80,9 @@ class StoreFlags:
         "", CLIENT_SECURITY, "Authority of the clients' certificates, which they must have then."
     )
     client_cert_auth: bool = _flag(
-        False, CLIENT_SECURITY, "Demand a certificate of --trusted-ca-file from clients."
+        False,
+        CLIENT_SECURITY,
+        "Demand a certificate of --trusted-ca-file from clients; its common name is the user.",
     )
     auto_tls: bool = _flag(
         False, CLIENT_SECURITY, "Serve https with a certificate made here, which nobody knows."

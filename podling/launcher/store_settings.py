@@ -47,6 +47,8 @@ class TlsSettings:
     """Make a self-signed certificate."""
     allowed_names: frozenset[str] = frozenset()
     """Common names that callers' certificates may have; empty: any."""
+    names_users: bool = False
+    """The common name of a client's certificate is the user that asks, if it shows no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ def _client_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
         key=_path(flags.key_file),
         authority=_path(flags.trusted_ca_file),
         automatic=flags.auto_tls and not flags.cert_file,
+        names_users=flags.client_cert_auth,
     )
     return _checked("", "listen-client-urls", tls, flags.client_cert_auth, urls)
 

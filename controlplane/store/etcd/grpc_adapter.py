@@ -27,7 +27,7 @@ class GrpcAdapter(grpc.GenericRpcHandler):
     """Serves methods by path. One that a known service does not have is UNIMPLEMENTED."""
 
     def __init__(self, methods: Mapping[str, Method], *, certificates: bool) -> None:
-        """`certificates`: callers may have shown one."""
+        """`certificates`: callers have shown one, and it says who they are."""
         caller = _certified_caller if certificates else _caller
         self._bound = {path: _bind(method, caller) for path, method in methods.items()}
         self._services = {_service_of(path) for path in methods}

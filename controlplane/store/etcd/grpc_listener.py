@@ -56,8 +56,9 @@ class GrpcListener:
         writer = ResponseWriter(config.cluster_id, config.member_id, lambda: store.members.term)
         server = grpc.aio.server(options=_options(config))
         methods = etcd_api.methods(store, writer, leader_timeout=config.leader_timeout)
-        shows_certificates = config.tls is not None and config.tls.client_ca is not None
-        adapter = GrpcAdapter(methods, certificates=shows_certificates)
+        tls = config.tls
+        named = tls is not None and tls.client_ca is not None and tls.names_users
+        adapter = GrpcAdapter(methods, certificates=named)
         server.add_generic_rpc_handlers((adapter,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self.port = _bind(server, config)

@@ -13,6 +13,8 @@ class ServerCertificate:
     key: Path
     client_ca: Path | None
     """Signs the certificates that clients must show; None: they need none."""
+    names_users: bool = True
+    """Whether such a certificate says who asks (etcd: --client-cert-auth)."""
 
     def context(self) -> ssl.SSLContext:
         """For listeners that use the standard library's TLS. Raises OSError."""

@@ -181,15 +181,17 @@ async def test_the_status_tells_whether_it_is_on(client: DirectClient, store: St
     assert [(each.key, each.range_end) for each in found.perm] == [(b"a", b"\0")]
 
 
-async def test_the_name_in_a_certificate_that_was_checked_is_the_user(
-    members: Members, tmp_path: Path
+@pytest.mark.parametrize("names_users", [True, False])
+async def test_the_name_in_a_certificate_that_was_checked_is_the_user_if_so_asked(
+    members: Members, tmp_path: Path, names_users: bool
 ) -> None:
     authority = Authority.create("ours", system_wall_clock)
     authority.save(tmp_path / "ca.crt", tmp_path / "ca.key")
     for name in ("server", "root", "anna", "stranger"):
         subject = Subject(name, addresses=["127.0.0.1"])
         authority.issue(subject, tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
-    tls = ServerCertificate(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt")
+    files = (tmp_path / each for each in ("server.crt", "server.key", "ca.crt"))
+    tls = ServerCertificate(*files, names_users=names_users)
     (server,) = await members.start(1, CONFIG, listen=True, tls=tls)
     await members.upgraded()
     await guard(DirectClient(server.store), b"b")
@@ -206,10 +208,15 @@ async def test_the_name_in_a_certificate_that_was_checked_is_the_user(
                 return str(error.details())
         return "OK"
 
-    assert await put("root", b"a") == "OK"
-    assert await put("anna", b"b") == "OK"
-    assert await put("anna", b"a") == "etcdserver: permission denied"
-    assert await put("stranger", b"b") == "etcdserver: permission denied"
+    denied = "etcdserver: permission denied"
+    for name, key, expected in (
+        ("root", b"a", "OK"),
+        ("anna", b"b", "OK"),
+        ("anna", b"a", denied),
+        ("stranger", b"b", denied),
+    ):
+        answer = await put(name, key)
+        assert answer == (expected if names_users else "etcdserver: user name is empty")
     token = (await server.store.auth.authenticate("root", "secret")).token
     assert await put("anna", b"a", [("token", token)]) == "OK"
     assert await put("anna", b"a", [("authorization", token)]) == "OK"
