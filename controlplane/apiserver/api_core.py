@@ -153,6 +153,7 @@ class ApiCore:
         loaded = self.cache.loaded.is_set()
         return {
             "ping": "",
+            "etcd": self.cache.lost,
             "watch-cache": "" if loaded else "the store has not been read yet",
             "bootstrap": "" if self._bootstrap.done.is_set() else "the first objects are not there",
             "shutdown": "the server is stopping" if self._stopping else "",

@@ -93,6 +93,11 @@ class WatchCache:
         self._numbers = itertools.count()
         self._somebody_waits = asyncio.Event()
 
+    @property
+    def lost(self) -> str:
+        """Why the store cannot be followed at the moment; empty if it can."""
+        return self._complaint if self._watch is None else ""
+
     async def start(self) -> None:
         self._tasks.spawn(self._feed(), name="feed")
         self._tasks.spawn(self._ask_for_progress(), name="progress")

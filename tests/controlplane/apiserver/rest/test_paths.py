@@ -6,6 +6,7 @@ from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
 from podling.controlplane.apiserver.storage.interface import Unavailable
 from podling.simulate.memory_storage import MemoryStorage
 from tests.controlplane.apiserver.api import CONFIG_MAPS, Api, config_map, running_api
+from tests.waiting import until
 
 
 async def test_health_in_detail(api: Api) -> None:
@@ -84,3 +85,18 @@ async def test_a_server_whose_store_is_away_says_what_it_waits_for() -> None:
         assert listed.status in (503, 504)
         store.fail_next(Unavailable("no leader"))
         assert (await api.get(CONFIG_MAPS)).status == 503
+
+
+async def test_a_server_that_lost_its_store_is_not_ready_until_it_is_back() -> None:
+    store = MemoryStorage()
+    async with running_api(store) as api:
+        away = Unavailable("no leader")
+        for _ in range(8):
+            store.fail_next(away)
+        store.drop_watches(away)
+        await until(lambda: api.core.checks()["etcd"], "the loss to be noticed")
+        reply = await api.get("/readyz")
+        assert reply.status == 500
+        assert b"[-]etcd failed: no leader" in reply.body
+        await until(lambda: not api.core.checks()["etcd"], "the store to be found again")
+        assert (await api.get("/readyz")).status == 200
