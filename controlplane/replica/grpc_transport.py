@@ -83,6 +83,8 @@ class GrpcTransport:
         """Streams open from each peer, the newest last."""
         self._newcomers: dict[int, tuple[int, Member]] = {}
         """Callers in no list known here, and the version of the list in which they say they are."""
+        self._sending: dict[int, asyncio.Task[None]] = {}
+        """The snapshot on its way to each peer, or the last one."""
         self._connected: frozenset[int] = frozenset()
         self._server: grpc.aio.Server | None = None
 
@@ -115,6 +117,7 @@ class GrpcTransport:
                 stream.end_with(None)
         await self._tasks.close()
         self._links.clear()
+        self._sending.clear()
         self._connected = frozenset()
         if self._server is not None:
             await self._server.stop(STOP_GRACE)
@@ -127,7 +130,12 @@ class GrpcTransport:
                 way.link.send(message)
 
     def send_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
-        self._tasks.spawn(self._stream_snapshot(message, file), name=f"snapshot-to-{message.to:x}")
+        before = self._sending.get(message.to)
+        if before is not None:
+            before.cancel()
+        self._sending[message.to] = self._tasks.spawn(
+            self._stream_snapshot(message, file), name=f"snapshot-to-{message.to:x}"
+        )
 
     def connected_peers(self) -> frozenset[int]:
         return self._connected
@@ -218,7 +226,11 @@ class GrpcTransport:
 
     def stream_began(self, stream: Incoming) -> None:
         caller = stream.caller
-        self._incoming.setdefault(caller.member_id, []).append(stream)
+        streams = self._incoming.setdefault(caller.member_id, [])
+        for broken in streams:
+            # A peer opens another stream when it has lost the one before, seen here or not.
+            broken.end_with(None)
+        streams.append(stream)
         if self.receiver is None:
             stream.end_with(None)
             return
