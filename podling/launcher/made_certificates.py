@@ -26,10 +26,12 @@ ADDRESSES = ("127.0.0.1", "::1")
 
 def for_clients(settings: StoreSettings, clock: WallClock) -> ServerCertificate:
     """Made at the first start, and kept: clients may have taken note of it."""
-    assert settings.client_tls is not None
-    authority = settings.client_tls.authority
+    tls = settings.client_tls
+    assert tls is not None
     folder = settings.data_dir / FOLDER
-    made = ServerCertificate(folder / "client.crt", folder / "client.key", authority)
+    made = ServerCertificate(
+        folder / "client.crt", folder / "client.key", tls.authority, names_users=tls.names_users
+    )
     if not (made.certificate.exists() and made.key.exists()):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         signer = Authority.create(f"podling-store-{settings.name}", clock)

@@ -70,6 +70,19 @@ def test_what_is_made_for_clients_is_kept_and_can_be_trusted(tmp_path: Path) -> 
     assert again == first and first.certificate.read_bytes() == certificate
 
 
+@pytest.mark.parametrize("demanded", [True, False])
+def test_a_clients_certificate_names_a_user_only_where_it_is_demanded(
+    tmp_path: Path, demanded: bool
+) -> None:
+    authority = str(tmp_path / "ca.crt")
+    flags = told(
+        tmp_path, auto_tls=True, trusted_ca_file=authority, client_cert_auth=demanded, **CLIENTS
+    )
+    made = store_certificates.for_clients(flags, system_wall_clock)
+    assert made is not None
+    assert made.names_users == demanded
+
+
 def test_members_with_one_token_trust_each_other_and_nobody_else(tmp_path: Path) -> None:
     ours, theirs = peers(tmp_path, "secret", "default"), peers(tmp_path, "other", "default")
     again = peers(tmp_path, "secret", "default")
