@@ -184,7 +184,9 @@ class EtcdWatch:
         try:
             async with self._sending:
                 await self._call.write(request)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable(f"the watch is over: {error.details()}") from error
+        except asyncio.InvalidStateError as error:
             raise Unavailable(f"the watch is over: {error}") from error
 
     async def created(self) -> None:
