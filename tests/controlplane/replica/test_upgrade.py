@@ -104,6 +104,26 @@ async def test_members_are_not_changed_before_all_know_how(upgrading: Upgrading)
     assert await group.equal() == [b"welcome"]
 
 
+async def test_who_cannot_read_a_snapshot_gets_it_when_it_is_upgraded(
+    upgrading: Upgrading, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = upgrading.group
+    group.settings |= {"snapshot_count": 10, "catch_up_entries": 5}
+    for number in (1, 2):
+        await upgrading.upgrade(number)
+    await group.stop(3)
+    for count in range(30):
+        await group.replicas[1].propose(b"%d" % count)
+    await until(lambda: (group.replicas[1].status().first_index) > 15, "compacted")
+    await until(lambda: (group.replicas[2].status().first_index) > 15, "compacted there, too")
+    await group.start(3)
+    words = "not sent to replica-3: it runs an older program, which cannot read it; upgrade it"
+    await until(lambda: words in caplog.text, "it is said")
+    await upgrading.upgrade(3)
+
+    assert len(await group.equal()) == 30
+
+
 async def test_a_directory_of_before_members_were_written_down_is_taken_over(
     tmp_path: Path,
 ) -> None:
