@@ -284,10 +284,13 @@ class _Content:
                 return {sector for sector in dirty if dice.random() < 0.5}
 
     def _write_back(self, sectors: set[int]) -> None:
+        if not sectors:
+            return
+        end = min((max(sectors) + 1) * SECTOR, len(self.cached))
+        self._durable.extend(bytes(max(end - len(self._durable), 0)))
         for sector in sectors:
             start = sector * SECTOR
             data = self.cached[start : start + SECTOR]
-            self._durable.extend(bytes(max(start + len(data) - len(self._durable), 0)))
             self._durable[start : start + len(data)] = data
         self._dirty -= sectors
 
