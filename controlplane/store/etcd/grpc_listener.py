@@ -1,6 +1,7 @@
 """Serves etcd's gRPC API to clients on one address."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -10,7 +11,7 @@ from grpc_health.v1.health import aio as health
 from podling.controlplane.store.etcd import etcd_api
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.server_certificate import ServerCertificate
+from podling.controlplane.store.etcd.server_certificate import CertificateFiles, ServerCertificate
 from podling.controlplane.store.store import Store
 
 MESSAGE_OVERHEAD = 512 * 1024
@@ -93,12 +94,27 @@ def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
     try:
         if config.tls is None:
             return server.add_insecure_port(config.address)
-        authority = config.tls.client_ca
-        credentials = grpc.ssl_server_credentials(
-            [(config.tls.key.read_bytes(), config.tls.certificate.read_bytes())],
-            root_certificates=None if authority is None else authority.read_bytes(),
-            require_client_auth=authority is not None,
-        )
+        credentials = _credentials(config.tls)
         return server.add_secure_port(config.address, credentials)
     except RuntimeError as error:
         raise OSError(f"store cannot listen for clients on {config.address}: {error}") from error
+
+
+def _credentials(tls: ServerCertificate) -> grpc.ServerCredentials:
+    """Of files that are read again when they change."""
+    files = CertificateFiles(tls)
+
+    def renewed() -> Any:
+        """None leaves it at the last; the library's types do not know that."""
+        return _certificates(tls) if files.renewed() else None
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(tls), renewed, require_client_authentication=tls.client_ca is not None
+    )
+
+
+def _certificates(tls: ServerCertificate) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        None if tls.client_ca is None else tls.client_ca.read_bytes(),
+    )

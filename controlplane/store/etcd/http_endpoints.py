@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.rpc_maintenance import STORAGE_VERSION, VERSION
-from podling.controlplane.store.etcd.server_certificate import ServerCertificate
+from podling.controlplane.store.etcd.server_certificate import ServerCertificate, renewing_context
 from podling.controlplane.store.store import Store
 
 #: Raises CheckFailed or StoreError.
@@ -62,7 +62,7 @@ class HttpEndpoints:
         """Raises OSError if the address cannot be bound or a certificate cannot be read."""
         config = self._config
         host, _, port = config.address.rpartition(":")
-        tls = None if config.tls is None else config.tls.context()
+        tls = None if config.tls is None else renewing_context(config.tls)
         self._runner = web.AppRunner(
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0
         )

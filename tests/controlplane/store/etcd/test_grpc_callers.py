@@ -61,6 +61,22 @@ async def test_only_clients_with_a_certificate_of_the_authority_are_served(
             assert (await refusal(put))[0] == "UNAVAILABLE"
 
 
+async def test_a_renewed_certificate_needs_no_restart(channels: Channels, tmp_path: Path) -> None:
+    async with channels("client") as old:
+        await Client(old).kv.Put(rpc_pb2.PutRequest(key=b"a"))
+        (tmp_path / "server.key").write_bytes(b"half of it")
+        async with channels("client") as unharmed:
+            await Client(unharmed).kv.Put(rpc_pb2.PutRequest(key=b"a"))
+        renewed = Authority.create("renewed", system_wall_clock)
+        renewed.save(tmp_path / "ca.crt", tmp_path / "ca.key")
+        for name in ("server", "client"):
+            subject = Subject(name, addresses=["127.0.0.1"])
+            renewed.issue(subject, tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
+        async with channels("client") as new:
+            await Client(new).kv.Put(rpc_pb2.PutRequest(key=b"a"))
+        await Client(old).kv.Put(rpc_pb2.PutRequest(key=b"a"))
+
+
 async def test_the_name_in_the_certificate_is_the_user_unless_there_is_a_token(
     members: Members, store: Store, channels: Channels
 ) -> None:

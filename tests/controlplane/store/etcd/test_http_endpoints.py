@@ -141,23 +141,35 @@ async def test_probes_need_no_password(members: Members) -> None:
             assert (await probe.get(path))[0] == 200
 
 
-async def test_with_a_certificate_it_speaks_tls(member: Store, tmp_path: Path) -> None:
+def issue(folder: Path) -> None:
+    """Certificates of an authority that was not there before."""
     authority = Authority.create("ours", system_wall_clock)
-    authority.save(tmp_path / "ca.crt", tmp_path / "ca.key")
+    authority.save(folder / "ca.crt", folder / "ca.key")
     subject = Subject("server", addresses=["127.0.0.1"])
-    authority.issue(subject, tmp_path / "server.crt", tmp_path / "server.key")
+    authority.issue(subject, folder / "server.crt", folder / "server.key")
+
+
+async def test_with_a_certificate_it_speaks_tls(member: Store, tmp_path: Path) -> None:
     tls = ServerCertificate(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt")
+    issue(tmp_path)
     endpoints = HttpEndpoints(HttpConfig("127.0.0.1:0", tls), member, CollectorRegistry())
     await endpoints.start()
-    url = f"https://127.0.0.1:{endpoints.port}/livez"
-    known = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
-    known.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
-    stranger = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
-    async with aiohttp.ClientSession() as session:
-        async with session.get(url, ssl=known) as response:
-            assert response.status == 200
-        with pytest.raises(aiohttp.ClientError):
-            await session.get(url, ssl=stranger)
+
+    async def probe(*, known: bool) -> int:
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+        if known:
+            context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+        url = f"https://127.0.0.1:{endpoints.port}/livez"
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+            return response.status
+
+    assert await probe(known=True) == 200
+    with pytest.raises(aiohttp.ClientError):
+        await probe(known=False)
+    issue(tmp_path)
+    assert await probe(known=True) == 200
+    with pytest.raises(aiohttp.ClientError):
+        await probe(known=False)
     await endpoints.stop()
 
 
