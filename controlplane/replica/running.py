@@ -185,6 +185,9 @@ class Running:
             older = await self.snapshots.save(point, self._around.state_machine)
         finally:
             self.snapshots.saving = False
+        if self.node.raft.log.snapshot.index >= point.index:
+            # A leader's has replaced the log meanwhile, and the file of this one perhaps as well.
+            return
         self.driver.growth.saved(mark, self.snapshots.size(point))
         compact_to = self._compact_to(point)
         self.node.snapshot_saved(point, compact_to)

@@ -26,3 +26,23 @@ def test_the_power_goes_everywhere_at_every_step_of_the_disk() -> None:
 
         assert outcome.violation is None
         assert outcome.counts["power-loss"] > 0
+
+
+def test_a_leaders_snapshot_comes_while_the_member_saves_its_own_on_a_slow_disk() -> None:
+    puts = [
+        Event(
+            0.5 + 0.03 * number, "put", {"member": 1 + number % 2, "key": "a", "value": str(number)}
+        )
+        for number in range(60)
+    ]
+    faults = [
+        Event(0.5, "slow_disk", {"member": 3, "most": 0.8}),
+        Event(1.2, "isolate", {"member": 3}),
+        Event(1.6, "heal", {}),
+    ]
+    events = tuple(sorted([*puts, *faults], key=lambda event: event.at))
+    for seed in range(8, 20):
+        outcome = run(Schedule(seed, Settings(snapshot_count=3, catch_up_entries=0), events))
+
+        assert outcome.violation is None
+        assert outcome.counts["restore"] > 0
