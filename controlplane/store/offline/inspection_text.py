@@ -27,7 +27,10 @@ def lines(found: Inspection, wanted: Wanted) -> Iterator[str]:
     yield f"log: {_count(len(found.log.segments), 'segment')}, {_span(found.log.entries)}"
     yield from (f"  {_segment_line(each)}" for each in found.log.segments)
     yield f"snapshots: {len(found.snapshots)}"
-    yield from (f"  {_snapshot_line(each)}" for each in found.snapshots)
+    for each in found.snapshots:
+        yield f"  {_snapshot_line(each)}"
+        if each.meta is not None:
+            yield f"    {describe_configuration(each.meta.configuration)}"
     chosen = _chosen(found, wanted)
     if chosen:
         yield "entries:"

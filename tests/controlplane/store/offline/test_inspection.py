@@ -68,7 +68,7 @@ def test_everything_of_a_whole_directory_is_told(directory: Path) -> None:
     assert "voters a (m1, http://127.0.0.1:2390), b (m2, http://127.0.0.1:2391)" in told
     assert f"log: {len(segments(directory))} segments, entries 1 to 9" in told
     assert [report.state and report.state.keys for report in found.snapshots] == [4, None]
-    assert "entry 5 of term 1  whole: revision 5, 4 keys, 0 leases" in told
+    assert "entry 5 of term 1  whole: revision 5, 4 keys, 0 leases\n    voters a (m1" in told
     assert "whole: the members that the cluster began with" in told
     assert told.endswith("problems: none")
 
