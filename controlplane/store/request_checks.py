@@ -6,7 +6,7 @@ Checked by the member that is asked, before anything is proposed.
 from collections.abc import Sequence
 
 from podling.controlplane.store import errors
-from podling.controlplane.store.machine.mvcc import in_range
+from podling.controlplane.store.machine.key_ranges import KeyRanges
 from podling.controlplane.store.requests import (
     DeleteRangeRequest,
     Operation,
@@ -14,9 +14,6 @@ from podling.controlplane.store.requests import (
     RangeRequest,
     TxnRequest,
 )
-
-#: The ranges that a transaction deletes: (key, range_end).
-_Deletions = list[tuple[bytes, bytes]]
 
 
 def check_range(request: RangeRequest) -> None:
@@ -69,7 +66,7 @@ def _check_operations(request: TxnRequest, max_ops: int) -> None:
             _check_operations(operation, max_ops - most)
 
 
-def _written(operations: Sequence[Operation]) -> tuple[set[bytes], _Deletions]:
+def _written(operations: Sequence[Operation]) -> tuple[set[bytes], KeyRanges]:
     """What a branch puts and deletes, nested transactions included.
 
     Raises DuplicateKey if a key would be put twice, or put and deleted. The two branches of a
@@ -79,24 +76,23 @@ def _written(operations: Sequence[Operation]) -> tuple[set[bytes], _Deletions]:
     here; some transactions that we refuse therefore end an etcd server.)
     """
     puts: set[bytes] = set()
-    deletions: _Deletions = [
+    deletions = KeyRanges(
         (each.key, each.range_end) for each in operations if isinstance(each, DeleteRangeRequest)
-    ]
+    )
     for each in operations:
         if isinstance(each, TxnRequest):
             then_puts, then_deletions = _written(each.success)
             else_puts, else_deletions = _written(each.failure)
             _add(puts, then_puts | else_puts, deletions)
-            deletions += then_deletions + else_deletions
+            deletions.update(then_deletions)
+            deletions.update(else_deletions)
     for each in operations:
         if isinstance(each, PutRequest):
             _add(puts, {each.key}, deletions)
     return puts, deletions
 
 
-def _add(puts: set[bytes], more: set[bytes], deletions: _Deletions) -> None:
-    if not puts.isdisjoint(more):
-        raise errors.DuplicateKey
-    if any(in_range(key, start, end) for start, end in deletions for key in more):
+def _add(puts: set[bytes], more: set[bytes], deletions: KeyRanges) -> None:
+    if not puts.isdisjoint(more) or any(map(deletions.covers, more)):
         raise errors.DuplicateKey
     puts |= more

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from podling.controlplane.store import auth_requests as rq
 from podling.controlplane.store import errors
 from podling.controlplane.store.auth_requests import Identity, Permission, PermissionType
-from podling.controlplane.store.machine.auth.granted_ranges import GrantedRanges, is_valid_range
+from podling.controlplane.store.machine.key_ranges import KeyRanges, is_valid_range
 from podling.controlplane.store.requests import NO_END
 
 ROOT = "root"
@@ -50,7 +50,7 @@ class AuthStore:
         self.revision = FIRST_REVISION
         self.users: dict[str, User] = {}
         self.roles: dict[str, Role] = {}
-        self._granted: dict[str, tuple[GrantedRanges, GrantedRanges]] = {}
+        self._granted: dict[str, tuple[KeyRanges, KeyRanges]] = {}
         """(what may be read, what may be written) of users that have asked."""
         self._changes: dict[type, Callable[[Any], None]] = {
             rq.AuthEnableRequest: self._enable,
@@ -136,7 +136,7 @@ class AuthStore:
         user = self.users.get(who.user) if who is not None else None
         return user is not None and role in user.roles
 
-    def _ranges(self, who: Identity | None) -> tuple[GrantedRanges, GrantedRanges]:
+    def _ranges(self, who: Identity | None) -> tuple[KeyRanges, KeyRanges]:
         if who is None or not who.user:
             raise errors.UserEmpty
         if who.auth_revision < self.revision:
@@ -149,9 +149,9 @@ class AuthStore:
             granted = self._granted[who.user] = self._union(user)
         return granted
 
-    def _union(self, user: User) -> tuple[GrantedRanges, GrantedRanges]:
+    def _union(self, user: User) -> tuple[KeyRanges, KeyRanges]:
         if ROOT in user.roles:
-            everything = GrantedRanges([(b"", NO_END)])
+            everything = KeyRanges([(b"", NO_END)])
             return everything, everything
         permissions = [
             each
@@ -160,7 +160,7 @@ class AuthStore:
             for each in self.roles[name].permissions
         ]
         read, write = (
-            GrantedRanges((key, end) for kind, key, end in permissions if kind != other)
+            KeyRanges((key, end) for kind, key, end in permissions if kind != other)
             for other in (PermissionType.WRITE, PermissionType.READ)
         )
         return read, write

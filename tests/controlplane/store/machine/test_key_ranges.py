@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podling.controlplane.store.machine.auth.granted_ranges import GrantedRanges, is_valid_range
+from podling.controlplane.store.machine.key_ranges import KeyRanges, is_valid_range
 from podling.controlplane.store.machine.mvcc import in_range
 
 LETTERS = b"\0ab"
@@ -23,7 +23,7 @@ def members(start: bytes, range_end: bytes) -> set[bytes]:
 @given(st.lists(RANGES, max_size=4), RANGES)
 def test_it_covers_what_is_in_the_union(granted: list[tuple[bytes, bytes]], asked: object) -> None:
     key, range_end = asked  # type: ignore[misc]
-    ranges = GrantedRanges(each for each in granted if is_valid_range(*each))
+    ranges = KeyRanges(each for each in granted if is_valid_range(*each))
     union = set().union(*(members(*each) for each in granted if is_valid_range(*each)))
     if not range_end:
         assert ranges.covers(key) == (key in union)
@@ -52,7 +52,7 @@ def test_a_range_that_names_no_key_is_not_valid(key: bytes, range_end: bytes, va
 
 
 def test_ranges_that_touch_are_one_and_a_gap_is_a_gap() -> None:
-    ranges = GrantedRanges([(b"c", b"e"), (b"a", b"c"), (b"f", b"g"), (b"p", b""), (b"x", b"\0")])
+    ranges = KeyRanges([(b"c", b"e"), (b"a", b"c"), (b"f", b"g"), (b"p", b""), (b"x", b"\0")])
     covered = [(b"a", b"e"), (b"b", b"d"), (b"f", b""), (b"p", b""), (b"x", b"\0"), (b"y", b"z")]
     open_ = [(b"a", b"f"), (b"e", b""), (b"d", b"g"), (b"p", b"q"), (b"p", b"\0"), (b"w", b"y")]
     assert all(ranges.covers(*each) for each in covered)
