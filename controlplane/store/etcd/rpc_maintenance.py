@@ -1,8 +1,9 @@
 """The Maintenance service."""
 
+import asyncio
 import hashlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
@@ -23,13 +24,23 @@ PIECE_BYTES = 64 * 1024
 PADDED_TO = 512
 """The size of a snapshot without its hash is a multiple of this, as that of etcd's is."""
 
+SNAPSHOT_PATIENCE = 60.0
+"""Seconds without a byte read after which a snapshot is given up."""
+
 
 class MaintenanceService:
     """etcdserverpb.Maintenance"""
 
-    def __init__(self, store: Store, writer: ResponseWriter) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: ResponseWriter,
+        *,
+        snapshot_patience: float = SNAPSHOT_PATIENCE,
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._snapshot_patience = snapshot_patience
 
     async def alarm(self, request: rpc_pb2.AlarmRequest, caller: Caller) -> rpc_pb2.AlarmResponse:
         try:
@@ -106,15 +117,20 @@ class MaintenanceService:
         """All of the store at one revision in pieces, padded with zeros, and then the SHA-256 of
         them. etcdctl knows by the size of the whole whether the hash is there."""
         await check_admin(self._store, caller)
-        snapshot = await self._store.snapshot()
-        padding = bytes(-snapshot.size % PADDED_TO)
-        digest, remaining = hashlib.sha256(), snapshot.size + len(padding)
-        for chunk in itertools.chain(snapshot.chunks, [padding]):
-            for at in range(0, len(chunk), PIECE_BYTES):
-                piece = chunk[at : at + PIECE_BYTES]
-                digest.update(piece)
-                remaining -= len(piece)
-                yield _piece(piece, remaining)
+        size, chunks = await self._store.snapshot()
+        padding = bytes(-size % PADDED_TO)
+        unread = _Unread(itertools.chain(chunks, [padding]), self._snapshot_patience)
+        del chunks
+        digest, remaining = hashlib.sha256(), size + len(padding)
+        try:
+            for chunk in unread:
+                for at in range(0, len(chunk), PIECE_BYTES):
+                    piece = chunk[at : at + PIECE_BYTES]
+                    digest.update(piece)
+                    remaining -= len(piece)
+                    yield _piece(piece, remaining)
+        finally:
+            unread.close()
         yield _piece(digest.digest(), 0)
 
     def _wrong(self, leader: int) -> list[str]:
@@ -124,6 +140,34 @@ class MaintenanceService:
             for each in self._store.alarms.raised()
         ]
         return [*([] if leader else [errors.NoLeader.text]), *alarms]
+
+
+class _Unread:
+    """What is left of a snapshot. Until it is read or dropped no compacted history is freed, so it
+    is dropped when nobody reads on for `patience` seconds."""
+
+    def __init__(self, chunks: Iterator[bytes], patience: float) -> None:
+        self._chunks: Iterator[bytes] | None = chunks
+        self._patience = patience
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        """Raises Timeout if it was dropped."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._chunks is None:
+            raise errors.Timeout
+        chunk = next(self._chunks)
+        self._timer = asyncio.get_running_loop().call_later(self._patience, self.close)
+        return chunk
+
+    def close(self) -> None:
+        self._chunks = None
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _piece(blob: bytes, remaining: int) -> rpc_pb2.SnapshotResponse:

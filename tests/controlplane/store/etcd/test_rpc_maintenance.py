@@ -8,10 +8,14 @@ import pytest
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
+from podling.controlplane.store.etcd.caller import ANYBODY
+from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.rpc_maintenance import MaintenanceService
 from podling.controlplane.store.machine import snapshots
 from podling.controlplane.store.store import Store
 from tests.controlplane.store.etcd.direct import DirectClient
 from tests.controlplane.store.members import Members
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -75,6 +79,19 @@ async def test_dropping_a_snapshot_lets_history_go(client: DirectClient, member:
     before = member.status().size
     await member.compact(rq.CompactionRequest(member.revision, physical=True))
     assert member.status().size < before / 10
+
+
+async def test_a_snapshot_that_nobody_reads_is_given_up(member: Store) -> None:
+    await put(member, *[b"x" * 1000] * 600)
+    writer = ResponseWriter(1, 1, lambda: 1)
+    service = MaintenanceService(member, writer, snapshot_patience=0.01)
+    stream = service.snapshot(rpc_pb2.SnapshotRequest(), ANYBODY)
+    await anext(stream)
+    await member.compact(rq.CompactionRequest(member.revision))
+    await until(lambda: member.status().size < 10_000, "compacted history is freed")
+    with pytest.raises(errors.Timeout):
+        async for _ in stream:
+            continue
 
 
 async def test_checksums_of_revisions(client: DirectClient, member: Store) -> None:
