@@ -1,12 +1,13 @@
 """A network of its own for each member, whose links can be cut. Needs root and iproute2.
 
-A bridge in a namespace of its own connects a namespace per member. A cut between two members is
-made of wrong link-layer addresses: what one sends goes to nobody, silently, as on a broken wire,
-and each direction can be cut alone. The clients stand in the namespace of the bridge's host, where
-they reach every member, or are cut off with `isolate`.
+A bridge connects a namespace per member. A cut between two members is made of wrong link-layer
+addresses: what one sends goes to nobody, silently, as on a broken wire, and each direction can be
+cut alone. The clients stand where the bridge is and reach every member, but not one whose plug
+`isolate` has pulled.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import string
@@ -19,28 +20,12 @@ CLIENT_PORT, PEER_PORT = 2379, 2380
 NOBODY = "02:00:00:00:00:01"
 """A link-layer address that no interface has."""
 
-
 _LETTERS = itertools.cycle(string.ascii_lowercase)
 """The kernel takes its time to delete; the next networks have other names."""
 
 
 class NetworkError(Exception):
     """What `ip` refused, and why."""
-
-
-def why_not() -> str:
-    """Why there can be no networks here; empty if there can."""
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    probe = f"pdl{os.getpid()}p"
-    try:
-        _ip("netns", "add", probe)
-        _ip("netns", "del", probe)
-    except FileNotFoundError:
-        return "there is no `ip` (iproute2)"
-    except NetworkError as error:
-        return f"no network namespaces here: {error}"
-    return ""
 
 
 def _ip(*words: str) -> str:
@@ -139,3 +124,17 @@ class Networks:
 
     def _address(self, number: int) -> str:
         return f"{self._subnet}.{number + 2}"
+
+
+@functools.cache
+def why_not() -> str:
+    """Why there can be no networks here; empty if there can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    try:
+        with Networks(1):
+            return ""
+    except FileNotFoundError:
+        return "there is no `ip` (iproute2)"
+    except NetworkError as error:
+        return f"no networks can be made here: {error}"
