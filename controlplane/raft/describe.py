@@ -4,7 +4,8 @@ Used by log lines, scenario files and the dump command, so that all speak alike:
 
     1->2 AppendRequest term=1 previous=1/0 commit=0 entries=[1/2 noop, 1/3 "a"]
 
-`1/2` is term 1, index 2.
+`1/2` is term 1, index 2. Commands are shown where they are text, as those of scenario files are; of
+others it is said how long they are, since log lines must not have values and passwords in them.
 """
 
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ _ENTRIES_SHOWN = 8
 def entry(item: Entry) -> str:
     what = item.kind.name.lower()
     if item.kind is EntryKind.COMMAND:
-        what = f'"{text(item.data)}"'
+        what = text(item.data)
     elif item.kind is EntryKind.CONFIGURATION:
         what += f" {_configuration_of(item)}"
     return f"{item.term}/{item.index} {what}"
@@ -55,9 +56,11 @@ def entries(items: Iterable[Entry]) -> str:
 
 
 def text(data: bytes) -> str:
-    """Bytes as far as they can be read, at most 40 of them."""
-    shown = data[:40].decode("ascii", "backslashreplace")
-    return shown if len(data) <= 40 else f"{shown}... {len(data)} bytes"
+    """At most 40 bytes of what is text, quoted; only the length of what is not."""
+    if not data.isascii() or not data.decode("ascii").isprintable():
+        return f"({len(data)} bytes)"
+    shown = data[:40].decode("ascii")
+    return f'"{shown}"' if len(data) <= 40 else f'"{shown}... {len(data)} bytes"'
 
 
 def configuration(item: Configuration) -> str:
@@ -67,7 +70,7 @@ def configuration(item: Configuration) -> str:
     if item.learners:
         parts.append(_members("learners", item.learners))
     if item.context:
-        parts.append(f'context="{text(item.context)}"')
+        parts.append(f"context={text(item.context)}")
     return " ".join(parts)
 
 
