@@ -7,7 +7,8 @@ All little-endian. What has another version than this program knows is refused b
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 from podling.controlplane.raft.quorum import Configuration
 
@@ -36,20 +37,18 @@ def decode(data: bytes) -> Configuration:
             raise UnknownConfiguration(
                 f"a configuration of format {version}, this program knows {VERSION}"
             )
-        members = struct.unpack_from(f"<{sum(counts)}Q", data, _HEAD.size)
+        groups = read_groups(data, _HEAD.size, counts)
     except struct.error as error:
         raise UnknownConfiguration(f"not a configuration: {error}") from error
-    context = data[_HEAD.size + 8 * len(members) :]
+    context = data[_HEAD.size + 8 * sum(counts) :]
     if len(context) != length:
         raise UnknownConfiguration(
             f"not a configuration: {len(context)} bytes of context instead of {length}"
         )
-    voters, outgoing, learners = _groups(members, counts)
-    return Configuration(voters, outgoing, learners, context)
+    return Configuration(*groups, context)
 
 
-def _groups(members: Sequence[int], counts: Sequence[int]) -> Iterator[frozenset[int]]:
-    start = 0
-    for count in counts:
-        yield frozenset(members[start : start + count])
-        start += count
+def read_groups(data: bytes, at: int, counts: Sequence[int]) -> list[frozenset[int]]:
+    """The ids that begin at `at`, so many for each of `counts`. Raises struct.error."""
+    members = iter(struct.unpack_from(f"<{sum(counts)}Q", data, at))
+    return [frozenset(islice(members, count)) for count in counts]

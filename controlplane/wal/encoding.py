@@ -5,7 +5,7 @@ length and bytes. What has another version than this program knows is refused by
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
@@ -90,13 +90,5 @@ def decode_snapshot(data: bytes, start: int = 0) -> SnapshotMeta:
 def _decode_snapshot_1(data: bytes, start: int) -> SnapshotMeta:
     """As it was before configurations had a context."""
     _, index, term, *counts = _SNAPSHOT_1.unpack_from(data, start)
-    members = struct.unpack_from(f"<{sum(counts)}Q", data, start + _SNAPSHOT_1.size)
-    voters, outgoing, learners = _groups(members, counts)
-    return SnapshotMeta(index, term, Configuration(voters, outgoing, learners))
-
-
-def _groups(members: Sequence[int], counts: Iterable[int]) -> Iterable[frozenset[int]]:
-    start = 0
-    for count in counts:
-        yield frozenset(members[start : start + count])
-        start += count
+    groups = configuration_entry.read_groups(data, start + _SNAPSHOT_1.size, counts)
+    return SnapshotMeta(index, term, Configuration(*groups))
