@@ -1,10 +1,11 @@
 """Members under load, and the judgement at the end.
 
-async with Rig(members, seed) as rig:
-    await rig.ready()
-    members[0].kill()
-    members[0].start()
-# Here everything has been checked.
+    async with Rig(members, seed) as rig:
+        await rig.progress()
+        members[0].kill()
+        members[0].start()
+
+When the block has ended, everything runs again and has been checked.
 """
 
 import asyncio
@@ -61,7 +62,8 @@ class Rig:
         try:
             await self.ready()
             self._workload.start()
-        except BaseException:
+        except BaseException as failure:
+            failure.add_note(self._told())
             await self._stack.aclose()
             raise
         return self
