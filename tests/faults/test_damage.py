@@ -10,6 +10,7 @@ import pytest
 from podling.controlplane.wal import records
 from tests.faults.members import Member, Members, loopback_places
 from tests.faults.rig import Rig
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,6 +18,11 @@ pytestmark = pytest.mark.e2e
 def last_segment(member: Member) -> Path:
     """The part of the log that is written to."""
     return max((member.data / "wal").iterdir())
+
+
+def snapshots(member: Member) -> list[Path]:
+    """The oldest first."""
+    return sorted((member.data / "snapshots").glob("*.snap"))
 
 
 def last_record(segment: Path) -> records.Record:
@@ -66,12 +72,12 @@ def refuses(member: Member, *files: Path) -> None:
 
 async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: Members) -> None:
     async with Rig(members, 31) as rig:
-        await rig.progress(400)
         victim = members[0]
+        await until(lambda: len(snapshots(victim)) >= 2, "two snapshots", members.said, 30)
         victim.kill()
 
         refuses(victim, last_segment(victim))
-        *_, older, newest = sorted((victim.data / "snapshots").iterdir())
+        older, newest = snapshots(victim)[-2:]
         refuses(victim, older, newest)
 
         await rig.ready(members[1], members[2])
