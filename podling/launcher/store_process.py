@@ -143,6 +143,7 @@ def _listeners(
             tls=certificate if url.secure else None,
             max_request_bytes=settings.max_request_bytes,
             leader_timeout=3 * settings.election_timeout,
+            stop_grace=REQUEST_SECONDS,
         )
         found.append(GrpcListener(listener, server.store))
     for url in settings.listen_metrics:

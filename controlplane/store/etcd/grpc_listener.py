@@ -17,9 +17,6 @@ from podling.controlplane.store.store import Store
 MESSAGE_OVERHEAD = 512 * 1024
 """What a message may be larger than the request in it, as in etcd."""
 
-STOP_GRACE = 1.0
-"""Seconds that calls under way have when the listener stops."""
-
 
 @dataclass(frozen=True, slots=True)
 class ListenerConfig:
@@ -34,6 +31,8 @@ class ListenerConfig:
     max_request_bytes: int = 1536 * 1024
     leader_timeout: float = 3.0
     """Seconds without a leader after which watches that require one end."""
+    stop_grace: float = 1.0
+    """Seconds that calls under way have when the listener stops."""
 
 
 class GrpcListener:
@@ -73,7 +72,7 @@ class GrpcListener:
             return
         await self._health.enter_graceful_shutdown()
         self._store.end_watches()
-        await self._server.stop(STOP_GRACE)
+        await self._server.stop(self._config.stop_grace)
         self._server = None
 
 
