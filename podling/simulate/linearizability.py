@@ -24,6 +24,8 @@ EXPLANATION_STATES = 50_000
 """Bound on the work for all of them: about a second."""
 ORDER_SHOWN = 5
 """How much of the end of the longest order is told."""
+OPERATIONS_SHOWN = 30
+"""Lines of a verdict at most."""
 
 
 class Model(Protocol):
@@ -61,7 +63,11 @@ class Verdict:
     def __str__(self) -> str:
         if self.linearizable:
             return "linearizable"
-        return "\n".join([f"not linearizable: {self.reason}", *(f"  {o}" for o in self.operations)])
+        lines = [f"not linearizable: {self.reason}"]
+        lines += [f"  {operation}" for operation in self.operations[-OPERATIONS_SHOWN:]]
+        if len(self.operations) > OPERATIONS_SHOWN:
+            lines.insert(1, f"  the last {OPERATIONS_SHOWN} of {len(self.operations)}:")
+        return "\n".join(lines)
 
 
 class _Search(NamedTuple):

@@ -146,7 +146,7 @@ def test_keys_are_judged_on_their_own() -> None:
 def test_many_concurrent_operations_and_unknown_outcomes_are_searched_quickly() -> None:
     dice = random.Random(3)
     value, history = 0, []
-    for moment in range(150):
+    for moment in range(100):
         begun, ended = moment - 5 * dice.random(), moment + 5 * dice.random()
         if dice.random() < 0.5:
             history.append(done("reader", Read("a"), begun, ended, value or None))
