@@ -48,7 +48,10 @@ def decode(data: bytes) -> Configuration:
     return Configuration(*groups, context)
 
 
-def read_groups(data: bytes, at: int, counts: Sequence[int]) -> list[frozenset[int]]:
-    """The ids that begin at `at`, so many for each of `counts`. Raises struct.error."""
+def read_groups(
+    data: bytes, at: int, counts: Sequence[int]
+) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+    """Voters, outgoing and learners: so many ids of each begin at `at`. Raises struct.error."""
     members = iter(struct.unpack_from(f"<{sum(counts)}Q", data, at))
-    return [frozenset(islice(members, count)) for count in counts]
+    voters, outgoing, learners = (frozenset(islice(members, count)) for count in counts)
+    return voters, outgoing, learners
