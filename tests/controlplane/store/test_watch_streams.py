@@ -8,7 +8,12 @@ from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
-from podling.controlplane.store.watch_streams import ALL_WATCHES, WatchStream
+from podling.controlplane.store.watch_streams import (
+    ALL_WATCHES,
+    MAX_BACKLOG,
+    MAX_WATCHES,
+    WatchStream,
+)
 
 
 class World:
@@ -214,3 +219,24 @@ async def test_a_slow_reader_misses_nothing(world: World) -> None:
     while len(seen) < 2500:
         seen += [revision for _, revision in keys(await world.next())]
     assert seen == list(range(2, 2502))
+
+
+async def test_who_asks_much_and_reads_little_is_made_to_wait(world: World) -> None:
+    for _ in range(MAX_BACKLOG + 1):
+        world.stream.create(rq.WatchCreateRequest(b"b", b"a"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await world.stream.room()
+    await world.next()
+    async with asyncio.timeout(5):
+        await world.stream.room()
+
+
+async def test_a_stream_has_a_bounded_number_of_watches(world: World) -> None:
+    for _ in range(MAX_WATCHES):
+        world.stream.create(rq.WatchCreateRequest(b"a"))
+    refused = world.stream.create(rq.WatchCreateRequest(b"a"))
+    assert (refused.watch_id, refused.canceled) == (ALL_WATCHES, True)
+    assert refused.cancel_reason == "etcdserver: too many requests"
+    world.stream.cancel(0)
+    assert not world.stream.create(rq.WatchCreateRequest(b"a")).canceled
