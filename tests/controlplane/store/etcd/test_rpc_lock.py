@@ -116,12 +116,12 @@ async def test_who_stops_waiting_leaves_the_line_and_no_watch_behind(
 
 
 async def test_a_lease_is_kept_while_its_owner_waits(client: DirectClient, member: Store) -> None:
-    holder, other = await lease(client), await lease(client, ttl=1)
+    holder, other = await lease(client), await lease(client, ttl=2)
     held = await lock(client, holder)
     async with asyncio.TaskGroup() as tasks:
         waiter = tasks.create_task(lock(client, other))
         await waiting(member, 1)
         # Longer than the lease would last by itself.
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
         await unlock(client, held)
         assert await waiter
