@@ -69,6 +69,8 @@ class Listeners:
     """The role, the term or the leader is another."""
     applied: Callable[[], None]
     """Something was applied."""
+    restored: Callable[[], None]
+    """A leader's snapshot was taken over."""
     failed: OnDeath
 
 
@@ -289,6 +291,7 @@ class Driver:
         self._parts.changes.restored(snapshot.configuration)
         self.applied_index = snapshot.index
         self._parts.reads.applied(self.applied_index)
+        self._listeners.restored()
 
     def _apply(self, entry: Entry) -> None:
         if entry.term != self.applied_term:

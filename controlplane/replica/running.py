@@ -94,7 +94,7 @@ class Running:
                 self.changes,
                 roster,
             ),
-            Listeners(on_flushed, self._snapshot_if_due, around.fatal),
+            Listeners(on_flushed, self._snapshot_if_due, self._restored, around.fatal),
         )
         self.driver.growth.state_size = self.snapshots.size(recovered.stored.snapshot)
         self._ticker: Ticker | None = None
@@ -174,6 +174,10 @@ class Running:
         if self.driver.growth.due and not self.snapshots.saving:
             self.snapshots.saving = True
             self._tasks.spawn(self._snapshot(), name="snapshot")
+
+    def _restored(self) -> None:
+        """The file that the leader has sent counts as one's own do."""
+        self._tasks.spawn(self.snapshots.remove_old(), name="remove-old-snapshots")
 
     async def _snapshot(self) -> None:
         """Save the state, then drop the part of the log that nobody is likely to need."""

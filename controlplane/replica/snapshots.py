@@ -67,6 +67,10 @@ class Snapshots:
             await self._run(part.abandon)
             raise
         log.info("saved a snapshot at entry %d", snapshot.index)
+        return await self.remove_old()
+
+    async def remove_old(self) -> int:
+        """Keep the newest two; return the entry up to which the older one reaches."""
         return await self._run(self._data_dir.remove_old_snapshots)
 
     def file(self, snapshot: SnapshotMeta) -> "StoredSnapshot":

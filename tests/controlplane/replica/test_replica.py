@@ -112,6 +112,24 @@ async def test_a_follower_that_was_away_too_long_gets_a_snapshot(tmp_path: Path)
         assert len(await group.equal()) == 101
 
 
+async def test_snapshots_of_leaders_do_not_pile_up(tmp_path: Path) -> None:
+    settings = {"snapshot_count": 20, "catch_up_entries": 1}
+    async with memory_group(tmp_path, **settings) as (group, network):
+        leader = await group.leader_id()
+        away = leader % 3 + 1
+        kept = tmp_path / f"replica-{away}" / "snapshots"
+        for times in range(1, 5):
+            network.isolate(away)
+            before = group.replicas[leader].status().snapshot_index
+            while group.replicas[leader].status().snapshot_index == before:
+                await group.replicas[leader].propose(b"%d" % times)
+            network.heal()
+            await group.equal()
+            assert group.ledgers[away].restored == times
+
+        await until(lambda: len(list(kept.glob("*.snap"))) <= 2, "older ones are removed")
+
+
 async def test_a_restart_from_a_snapshot_finds_the_same_state(tmp_path: Path) -> None:
     settings = {"snapshot_count": 20, "catch_up_entries": 5}
     async with memory_group(tmp_path, **settings) as (group, _):
