@@ -28,7 +28,8 @@ class TaskSet:
     def __init__(self, owner: str, on_death: OnDeath | None = None) -> None:
         self._owner = owner
         self._on_death = on_death
-        self._tasks: set[asyncio.Task[Any]] = set()
+        # In the order of their start, so that a simulation ends them the same way every time.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -36,13 +37,13 @@ class TaskSet:
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start `work` as a task called `owner/name`."""
         task = asyncio.create_task(work, name=f"{self._owner}/{name}")
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
     async def close(self) -> None:
         """Cancel every task and wait until all have ended."""
-        while waiting := {task for task in self._tasks if task is not asyncio.current_task()}:
+        while waiting := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting)
@@ -54,7 +55,7 @@ class TaskSet:
         await self.close()
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if task.cancelled():
             return
         error = task.exception()

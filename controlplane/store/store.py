@@ -85,7 +85,8 @@ class Store:
         self._machine = machine
         self._new_id = new_id
         self._tasks = TaskSet(f"{replica.name}/store", fatal)
-        self._streams: set[WatchStream] = set()
+        # In the order of their beginning, which is the order in which `stop` ends them.
+        self._streams: dict[WatchStream, None] = {}
         self._proposer = proposer = Proposer(config, replica, machine)
         self._passwords = passwords or BcryptPasswords(config.bcrypt_cost)
         self.auth = Authentication(machine, proposer, self._passwords, new_id)
@@ -253,9 +254,9 @@ class Store:
             self._machine,
             progress_interval=self._config.progress_interval,
             max_response_bytes=self._config.max_request_bytes,
-            on_close=self._streams.discard,
+            on_close=self._streams.pop,
         )
-        self._streams.add(stream)
+        self._streams[stream] = None
         return stream
 
     def status(self) -> StoreStatus:
