@@ -33,6 +33,16 @@ class FlagOption(click.Option):
         super().__init__(names, **rest)
         self.section = section
 
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Without former names."""
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        names, text = record
+        for former in self.opts[1:]:
+            names = names.replace(f", {former}", "")
+        return names, text
+
 
 class StoreGroup(click.Group):
     """The flags of a member, by section; and commands that are imported only when called."""
@@ -78,11 +88,22 @@ def _option(each: "Field[Any]") -> FlagOption:
         each.name,
         section=each.metadata["section"],
         help=each.metadata["help"],
+        metavar=_metavar(each),
         default=each.default,
         show_default=each.default not in ("", False),
         envvar=[_variable(name), *(_variable(alias) for alias in aliases)],
         **kind,
     )
+
+
+def _metavar(each: "Field[Any]") -> str:
+    """What stands for the value in the help."""
+    if isinstance(each.default, bool):
+        return "[=BOOL]"
+    if isinstance(each.default, int):
+        return "N"
+    kinds = {"urls": "URL,...", "file": "FILE", "dir": "DIRECTORY"}
+    return kinds.get(each.name.rpartition("_")[2], "TEXT")
 
 
 def _variable(flag: str) -> str:

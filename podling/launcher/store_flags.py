@@ -85,7 +85,9 @@ class StoreFlags:
         "Demand a certificate of --trusted-ca-file from clients; its common name is the user.",
     )
     auto_tls: bool = _flag(
-        False, CLIENT_SECURITY, "Serve https with a certificate made here, which nobody knows."
+        False,
+        CLIENT_SECURITY,
+        "Serve https with a certificate made here, of DATA-DIR/tls/client-ca.crt.",
     )
 
     peer_cert_file: str = _flag("", PEER_SECURITY, "Certificate of this member, PEM.")
@@ -95,7 +97,7 @@ class StoreFlags:
         False, PEER_SECURITY, "Demand a certificate of --peer-trusted-ca-file from members."
     )
     peer_auto_tls: bool = _flag(
-        False, PEER_SECURITY, "Encrypt with a certificate made here; nobody proves who they are."
+        False, PEER_SECURITY, "Encrypt by --initial-cluster-token: who knows it can be a member."
     )
     peer_cert_allowed_cn: str = _flag(
         "", PEER_SECURITY, "Common name that the certificates of members must have."

@@ -63,6 +63,7 @@ def test_help_has_the_flags_by_section() -> None:
     assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
     assert sections[-1] == "Commands:"
     assert "[default: etcd-cluster]" in text
+    assert "--corrupt-check-time" in text and "--experimental" not in text
 
 
 def test_files_have_commands_of_their_own(tmp_path: Path) -> None:
