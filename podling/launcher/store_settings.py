@@ -140,7 +140,7 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
         log_outputs=_log_outputs(flags.log_outputs),
-        warnings=tuple(_warnings(clients, peers)),
+        warnings=(*_warnings(clients, peers), *_token_warnings(flags, peer_tls)),
     )
 
 
@@ -319,3 +319,16 @@ def _warnings(clients: tuple[Url, ...], peers: tuple[Url, ...]) -> list[str]:
 
 def _path(text: str) -> Path | None:
     return Path(text).expanduser() if text else None
+
+
+def _token_warnings(flags: StoreFlags, tls: TlsSettings | None) -> list[str]:
+    if (
+        tls is None
+        or not tls.automatic
+        or flags.initial_cluster_token != StoreFlags().initial_cluster_token
+    ):
+        return []
+    return [
+        "--peer-auto-tls takes everybody for a member who knows --initial-cluster-token, and the "
+        "one of this cluster is the one that all have who give none: choose one, and keep it secret"
+    ]

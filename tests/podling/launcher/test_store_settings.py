@@ -86,6 +86,16 @@ def test_serving_others_in_the_clear_is_warned_of() -> None:
     assert "in the clear at http://0.0.0.0:2379" in warning
 
 
+def test_a_token_that_all_know_is_warned_of() -> None:
+    urls = {
+        "listen_peer_urls": "https://10.0.0.1:2380",
+        "initial_advertise_peer_urls": "https://10.0.0.1:2380",
+    }
+    (warning,) = checked(peer_auto_tls=True, **urls).warnings
+    assert "choose one, and keep it secret" in warning
+    assert not checked(peer_auto_tls=True, initial_cluster_token="ours", **urls).warnings
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
