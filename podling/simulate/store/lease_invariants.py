@@ -2,14 +2,19 @@
 
 A lease may not be revoked before its time-to-live has passed since it was granted or renewed, by
 any clock there is, the fastest included. When it is, all its keys go at one revision.
+
+That much is promised from version 2 of the commands on: a leader that must speak version 1 revokes
+without saying which renewals it knows of, and one in the last moment may be overlooked.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from podling.controlplane.store.key_values import Event
 from podling.controlplane.store.requests import (
+    ClusterVersionRequest,
     LeaseExpireRequest,
     LeaseGrantRequest,
     LeaseKeepAliveRequest,
@@ -17,6 +22,8 @@ from podling.controlplane.store.requests import (
 )
 from podling.simulate.store.traces import Trace
 
+UNDER_WAY = 10.0
+"""Seconds that a command of version 1 may be under way while the cluster goes over to version 2."""
 SLACK = 1e-6
 """Seconds by which clocks may differ in rounding."""
 
@@ -38,6 +45,8 @@ class LeaseInvariants:
         self._now = now
         self._fastest = fastest
         self._leases: dict[int, _Lease] = {}
+        self._old_until = math.inf
+        """Until when leases may be revoked as in version 1."""
         self._given_up: set[int] = set()
         self._ended: dict[int, float] = {}
         """When leases were revoked."""
@@ -65,9 +74,13 @@ class LeaseInvariants:
                 self._leases[command.id] = _Lease(command.ttl, self._now())
             elif isinstance(command, LeaseKeepAliveRequest) and result.ttl > 0:
                 self._leases[command.id].renewed = self._now()
-            elif isinstance(command, LeaseRevokeRequest) or (
-                isinstance(command, LeaseExpireRequest) and result.expired
-            ):
+            elif isinstance(command, ClusterVersionRequest):
+                self._old_until = min(self._old_until, self._now() + UNDER_WAY)
+            elif isinstance(command, LeaseRevokeRequest):
+                if self._now() < self._old_until:
+                    self._given_up.add(command.id)
+                self._revoked(command.id, events)
+            elif isinstance(command, LeaseExpireRequest) and result.expired:
                 self._revoked(command.id, events)
         self._follow(events)
 
