@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.e2e.waiting import eventually
+
 PODLING = Path(sys.executable).with_name("podling")
 
 
@@ -38,6 +40,10 @@ class Shell:
             if entry.name.isdigit() and self._belongs(entry):
                 found.append(int(entry.name))
         return found
+
+    def wait_until_gone(self) -> None:
+        """Wait for the last of its processes to end; they may be a moment behind `down`."""
+        eventually(lambda: not self.processes(), 20, lambda: f"{self.processes()} to end")
 
     def _belongs(self, entry: Path) -> bool:
         try:

@@ -26,7 +26,7 @@ def test_a_cluster_goes_down_without_a_trace_and_comes_up_with_its_objects(podli
     podling("kubectl", "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=20s")
     before = cluster_file.load(podling.root / "cluster.yaml")
     podling("down")
-    assert podling.processes() == []
+    podling.wait_until_gone()
     for replica in before.replicas:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((replica.address, replica.api_port), timeout=1)
@@ -136,5 +136,5 @@ def test_a_cluster_ends_with_the_pytest_that_made_it(tmp_path: Path) -> None:
         shell = Shell(Path(where.read_text()).parent)
         assert len(shell.processes()) >= 4, "fork server, replica, launcher, node"
         inner.kill()
-    eventually(lambda: not shell.processes(), 20, lambda: f"{shell.processes()} to end")
+    shell.wait_until_gone()
     eventually(lambda: not shell.root.exists(), 10, lambda: f"{shell.root} to be removed")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from podling.controlplane.store.machine import commands
 from podling.testing.cluster import TestCluster
 
 pytestmark = pytest.mark.e2e
@@ -26,4 +27,4 @@ def test_a_replica_tells_its_metrics(podling_cluster: TestCluster) -> None:
 def test_a_replica_tells_its_state(podling_cluster: TestCluster) -> None:
     state = json.loads(podling_cluster.kubectl("get", "--raw", "/debug/state"))
     assert state["replica"]["leader_id"]
-    assert state["store"]["cluster_version"] == 1
+    assert state["store"]["cluster_version"] == commands.VERSION

@@ -80,7 +80,7 @@ def test_damage_is_refused_with_what_to_do_and_costs_nothing(
     assert all(word in said for word in words), said
     assert "Traceback" not in said
     podling("down")
-    assert podling.processes() == []
+    podling.wait_until_gone()
     assert all(path.read_bytes().startswith(content) for path, content in before.items())
 
 
@@ -117,7 +117,7 @@ def test_down_ends_what_pods_left_when_everything_was_killed_at_once(podling: Sh
         os.kill(victim, signal.SIGKILL)
     assert "is down" in podling("kubectl", "get", "pods", fails=True)
     podling("down")
-    assert podling.processes() == []
+    podling.wait_until_gone()
 
 
 def test_a_node_without_its_launcher_is_not_ready_and_up_brings_it_back(podling: Shell) -> None:
