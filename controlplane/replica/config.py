@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podling.controlplane.replica.membership import Member
+from podling.controlplane.wal.log_writer import SEGMENT_BYTES
 
 TICKS_PER_HEARTBEAT = 2
 """Raft's timers count ticks of half a heartbeat. More would spread randomised election timeouts
@@ -47,6 +48,8 @@ class ReplicaConfig:
     """Largest command; a larger one gets `ProposalTooLarge`."""
     max_append_bytes: int = 1024 * 1024
     """Entries in one message to a follower, unless a single entry is larger."""
+    segment_bytes: int = SEGMENT_BYTES
+    """A file of the log is closed when it has grown beyond this, and the next one begun."""
     stop_timeout: float = 2.0
     """How long `stop` may take to hand leadership over."""
     join: bool = False

@@ -35,6 +35,7 @@ def _settings(dice: random.Random) -> Settings:
         spares=SPARES,
         snapshot_count=dice.choice([3, 5, 10, 40, 10_000]),
         catch_up_entries=dice.choice([0, 0, 3, 20]),
+        segment_bytes=dice.choice([1000, 10_000, 16 * 1024 * 1024]),
         network_delay=(0.0002, dice.choice([0.001, 0.005, 0.05, 0.25])),
         disk_latency=(0.0002, dice.choice([0.0005, 0.003, 0.03])),
         drift=tuple(round(dice.uniform(1 - DRIFT, 1 + DRIFT), 4) for _ in range(members)),

@@ -231,6 +231,7 @@ class Member:
             election_timeout=settings.election_timeout,
             snapshot_count=settings.snapshot_count,
             catch_up_entries=settings.catch_up_entries,
+            segment_bytes=settings.segment_bytes,
             join=self._joins,
         )
 

@@ -35,6 +35,7 @@ class Settings:
     """Members that can be added; their numbers follow those of the first ones."""
     snapshot_count: int = 1000
     catch_up_entries: int = 100
+    segment_bytes: int = 16 * 1024 * 1024
     heartbeat_interval: float = 0.1
     election_timeout: float = 1.0
     network_delay: tuple[float, float] = (0.0005, 0.003)
