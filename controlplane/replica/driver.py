@@ -59,6 +59,8 @@ class Parts:
     reads: Reads
     changes: Changes
     roster: Roster
+    numbered_from: int
+    """What is asked of leaders has numbers above this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self.stopped = False
-        self._request = 0
+        self._request = parts.numbered_from
         self._refused = False
         """Proposals were refused; they stand in line until the next tick or leader."""
         self._lingering: asyncio.TimerHandle | None = None

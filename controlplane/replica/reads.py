@@ -25,9 +25,10 @@ class Read:
 class Reads:
     """All reads of this replica, in one of three places: in line, asked, or confirmed."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbered_from: int = 0) -> None:
+        """Requests have numbers above `numbered_from`."""
         self._line: list[Read] = []
-        self._request = 0
+        self._request = numbered_from
         """Number of the request under way, or of the last."""
         self._asked: list[Read] = []
         self._asked_at = 0.0

@@ -71,7 +71,9 @@ class Running:
             max_bytes=config.max_inflight_bytes,
             max_command_bytes=config.max_proposal_bytes,
         )
-        self.reads = Reads()
+        # Drawn anew at each start: a leader may still answer what the run before has asked.
+        numbered_from = around.dice.getrandbits(62)
+        self.reads = Reads(numbered_from)
         self.changes = Changes()
         self.node = RawNode(_raft_config(config), recovered.stored, around.dice)
         roster.begin(_committed_configuration(self.node))
@@ -93,6 +95,7 @@ class Running:
                 self.reads,
                 self.changes,
                 roster,
+                numbered_from,
             ),
             Listeners(on_flushed, self._snapshot_if_due, self._restored, around.fatal),
         )
@@ -110,7 +113,7 @@ class Running:
     ) -> Self:
         """Open and read the data directory; raises DataDirectoryError."""
         identity = Identity(config.cluster_id, config.member_id)
-        data_dir = DataDir.open(around.disk, config.data_dir, identity)
+        data_dir = DataDir.open(around.disk, config.data_dir, identity, config.segment_bytes)
         try:
             recovered = recover(config, around.state_machine, data_dir)
         except BaseException:
