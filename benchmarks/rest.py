@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measuring import Goal, fresh_cluster, report
 
-from podling.launcher import fork_client
+from podling.launcher.forking import fork_client
 from podling.testing.cluster import TestCluster
 
 MEMORY = Goal(350, "MB")

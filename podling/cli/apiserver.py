@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from podling.launcher.apiserver_settings import ApiServerFlags, settings
+from podling.launcher.apiserver.apiserver_settings import ApiServerFlags, settings
 from podling.launcher.errors import LauncherError
 
-PROCESS = "podling.launcher.apiserver_process"
+PROCESS = "podling.launcher.apiserver.apiserver_process"
 
 
 @click.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from podling.cli.options import directory
-from podling.launcher import process_lock
+from podling.launcher.forking import process_lock
 from podling.launcher.layout import Layout
 
 

@@ -11,12 +11,13 @@ import click
 
 from podling.aiokit import logs
 from podling.cli.options import directory
-from podling.launcher import cluster_file, process_lock
+from podling.launcher import cluster_file
 from podling.launcher.cluster_file import launcher_of
 from podling.launcher.errors import LauncherError
-from podling.launcher.fork_server import redirect_output
+from podling.launcher.forking import process_lock
+from podling.launcher.forking.fork_server import redirect_output
+from podling.launcher.forking.processes import Processes
 from podling.launcher.layout import Layout
-from podling.launcher.processes import Processes
 
 
 @click.command()

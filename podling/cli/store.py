@@ -14,10 +14,10 @@ import click
 from click.core import ParameterSource
 
 from podling.launcher.errors import LauncherError
-from podling.launcher.store_flags import StoreFlags
-from podling.launcher.store_settings import settings
+from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_settings import settings
 
-PROCESS = "podling.launcher.store_process"
+PROCESS = "podling.launcher.store.store_process"
 ENVIRONMENT = "ETCD_"
 COMMANDS = {
     "inspect": "podling.cli.store_files:inspect",

@@ -25,9 +25,9 @@ from podling.controlplane.store.offline.restore import RestoreRequest
 from podling.controlplane.store.offline.saved_snapshot import SnapshotStatus
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.errors import DataDirectoryError
-from podling.launcher import member_urls, snapshot_download
 from podling.launcher.errors import LauncherError
-from podling.launcher.snapshot_download import Endpoint
+from podling.launcher.store import member_urls, snapshot_download
+from podling.launcher.store.snapshot_download import Endpoint
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -21,18 +21,11 @@ from typing import Any
 from podling.aiokit import ids
 from podling.aiokit.clock import WallClock
 from podling.kube import conditions, meta
-from podling.launcher import (
-    addresses,
-    cluster_file,
-    credentials,
-    fork_client,
-    inheritance,
-    process_lock,
-    process_logs,
-)
+from podling.launcher import addresses, cluster_file, credentials
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import LAUNCHER_SUFFIX, Cluster
 from podling.launcher.errors import LauncherError
+from podling.launcher.forking import fork_client, inheritance, process_lock, process_logs
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import WaitedInVain, wait_for
 from podling.node.runtime.launcher import leftovers, process_table
@@ -338,7 +331,7 @@ class LocalCluster:
 
 def fork_server_command(layout: Layout, inherited: Sequence[int]) -> list[str]:
     """Isolated from the user's PYTHON* variables, so that byte-code is used and kept."""
-    module = "podling.launcher.processes"
+    module = "podling.launcher.forking.processes"
     return [sys.executable, "-I", "-m", module, str(layout.root), *map(str, inherited)]
 
 

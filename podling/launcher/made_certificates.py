@@ -15,8 +15,8 @@ from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.cluster_file import write_private
-from podling.launcher.member_urls import Url
-from podling.launcher.store_settings import StoreSettings
+from podling.launcher.store.member_urls import Url
+from podling.launcher.store.store_settings import StoreSettings
 
 FOLDER = "tls"
 PEER_AUTHORITY = "podling-peers"

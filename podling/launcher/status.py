@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podling.kube import conditions, meta
-from podling.launcher import cluster_file, process_lock
+from podling.launcher import cluster_file
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import Cluster, NodeEntry, ReplicaEntry, launcher_of
+from podling.launcher.forking import process_lock
 from podling.launcher.layout import Layout
 
 ASK_SECONDS = 1.0

@@ -27,7 +27,7 @@ from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
 from podling.kube.kinds import Kind
 from podling.kube.meta import Object
-from podling.launcher.inprocess_transport import InProcessTransport
+from podling.launcher.programs.inprocess_transport import InProcessTransport
 from podling.simulate.memory_storage import MemoryStorage
 from tests.controlplane.apiserver.api import FakeNodeLogs
 

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
+from podling.launcher.forking.shared_listeners import SharedListeners
 from podling.launcher.layout import Layout
-from podling.launcher.shared_listeners import SharedListeners
 from podling.proxy.services.routing_table import Frontend
-from tests.podling.launcher.test_fork_server import address, layout
+from tests.podling.launcher.forking.test_fork_server import address, layout
 
 __all__ = ["address", "layout"]
 

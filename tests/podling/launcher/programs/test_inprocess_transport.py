@@ -9,7 +9,7 @@ from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
 from podling.kube import errors, kinds
 from podling.kube.client import Client
 from podling.kube.transport import HttpRequest, TransportError
-from podling.launcher.inprocess_transport import InProcessTransport
+from podling.launcher.programs.inprocess_transport import InProcessTransport
 from tests.controlplane.apiserver.api import ADMIN, PATIENCE, Api, config_map, running_api
 
 

@@ -10,8 +10,8 @@ from podling.controlplane.apiserver.storage.interface import Storage
 from podling.controlplane.store import errors, key_values
 from podling.controlplane.store.auth_requests import AuthEnableRequest, UserGrantRoleRequest
 from podling.controlplane.store.config import StoreConfig
-from podling.launcher import embedded_storage
-from podling.launcher.embedded_storage import EmbeddedStorage
+from podling.launcher.programs import embedded_storage
+from podling.launcher.programs.embedded_storage import EmbeddedStorage
 from tests.contract.storage import StorageContract
 from tests.controlplane.store.members import Members
 

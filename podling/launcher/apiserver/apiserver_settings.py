@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podling.aiokit import durations
-from podling.launcher import member_urls
 from podling.launcher.errors import LauncherError
-from podling.launcher.member_urls import Url
+from podling.launcher.store import member_urls
+from podling.launcher.store.member_urls import Url
 
 PORT_MAX = 0xFFFF
 

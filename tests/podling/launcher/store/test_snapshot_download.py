@@ -11,9 +11,9 @@ from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.controlplane.store.offline import saved_snapshot
 from podling.controlplane.store.requests import PutRequest
 from podling.controlplane.wal.disk import OsDisk
-from podling.launcher import snapshot_download
 from podling.launcher.certificates import Authority, Subject
-from podling.launcher.snapshot_download import DownloadError, Endpoint
+from podling.launcher.store import snapshot_download
+from podling.launcher.store.snapshot_download import DownloadError, Endpoint
 from tests.controlplane.store.members import Members
 from tests.ports import free_ports
 

@@ -36,11 +36,12 @@ from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
 from podling.kube.leader_election import LeaderElectionConfig, LeaderElector
-from podling.launcher import cluster_report, credentials
+from podling.launcher import credentials
 from podling.launcher.cluster_file import Cluster, ReplicaEntry
-from podling.launcher.embedded_storage import EmbeddedStorage
-from podling.launcher.inprocess_transport import InProcessTransport
 from podling.launcher.layout import Layout
+from podling.launcher.programs import cluster_report
+from podling.launcher.programs.embedded_storage import EmbeddedStorage
+from podling.launcher.programs.inprocess_transport import InProcessTransport
 from podling.launcher.timings import PROFILES
 
 SCHEDULER = User("system:kube-scheduler", (AUTHENTICATED,))

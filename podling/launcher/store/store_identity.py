@@ -19,7 +19,7 @@ from podling.controlplane.wal import data_dir
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.segments import Identity
 from podling.launcher.errors import LauncherError
-from podling.launcher.store_settings import StoreSettings
+from podling.launcher.store.store_settings import StoreSettings
 
 log = logging.getLogger(__name__)
 

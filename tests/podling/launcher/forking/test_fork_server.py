@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from podling.launcher import process_lock
-from podling.launcher.fork_client import ForkClient, ForkServerError
+from podling.launcher.forking import process_lock
+from podling.launcher.forking.fork_client import ForkClient, ForkServerError
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import wait_for
 
 PROGRAM = """
 import os, signal, socket, sys, pathlib
-from podling.launcher.fork_server import ForkServer
+from podling.launcher.forking.fork_server import ForkServer
 from podling.launcher.layout import Layout
 
 layout = Layout.at(pathlib.Path(sys.argv[1]))

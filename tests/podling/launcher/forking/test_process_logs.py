@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from podling.launcher import process_logs
+from podling.launcher.forking import process_logs
 from podling.launcher.layout import Layout
 
 INFO = "2026-01-31T12:00:00.123Z INFO    x podling.a: all is well"

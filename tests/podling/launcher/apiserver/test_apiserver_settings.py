@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from podling.launcher.apiserver_settings import ApiServerFlags, ApiServerSettings, settings
+from podling.launcher.apiserver.apiserver_settings import (
+    ApiServerFlags,
+    ApiServerSettings,
+    settings,
+)
 from podling.launcher.errors import LauncherError
 
 ETCD = "http://127.0.0.1:2379"

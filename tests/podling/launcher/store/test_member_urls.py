@@ -2,8 +2,8 @@
 
 import pytest
 
-from podling.launcher import member_urls
-from podling.launcher.member_urls import Url, UrlError
+from podling.launcher.store import member_urls
+from podling.launcher.store.member_urls import Url, UrlError
 
 
 def test_urls_are_parted_by_commas() -> None:

@@ -9,7 +9,7 @@ from podling.aiokit.clock import WallClock
 from podling.controlplane.replica.peer_security import PeerTls
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.launcher.errors import LauncherError
-from podling.launcher.store_settings import StoreSettings, TlsSettings
+from podling.launcher.store.store_settings import StoreSettings, TlsSettings
 
 MAKING = "podling.launcher.made_certificates"
 """Imported when something is to be made; it takes its time."""

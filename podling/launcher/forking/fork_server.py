@@ -33,8 +33,8 @@ from typing import Any
 from setproctitle import setproctitle
 
 from podling.aiokit import logs
-from podling.launcher import process_lock
 from podling.launcher.errors import LauncherError
+from podling.launcher.forking import process_lock
 from podling.launcher.layout import Layout
 
 log = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
 from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
 from podling.launcher import credentials
-from podling.launcher.apiserver_settings import ApiServerSettings, Files
+from podling.launcher.apiserver.apiserver_settings import ApiServerSettings, Files
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.cluster_file import write_private
 from podling.launcher.errors import LauncherError

@@ -9,11 +9,11 @@ from cryptography.exceptions import InvalidSignature
 
 from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.replica.peer_security import PeerTls
-from podling.launcher import store_certificates
 from podling.launcher.certificates import Authority, Subject
-from podling.launcher.store_certificates import CertificateError
-from podling.launcher.store_flags import StoreFlags
-from podling.launcher.store_settings import StoreSettings, settings
+from podling.launcher.store import store_certificates
+from podling.launcher.store.store_certificates import CertificateError
+from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_settings import StoreSettings, settings
 
 CLIENTS = {
     "listen_client_urls": "https://10.0.0.1:2379",

@@ -1,4 +1,4 @@
-"""Asks the fork server (`podling.launcher.fork_server`, where the protocol is told)."""
+"""Asks the fork server (`podling.launcher.forking.fork_server`, where the protocol is told)."""
 
 import json
 import socket

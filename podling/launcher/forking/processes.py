@@ -1,6 +1,6 @@
 """The program of the fork server: imports everything, then forks the cluster's processes.
 
-    python -m podling.launcher.processes DIRECTORY LISTENER [TETHER]
+    python -m podling.launcher.forking.processes DIRECTORY LISTENER [TETHER]
 
 LISTENER is the descriptor of the shared API listener, TETHER (if given) that of a pipe: when its
 other end closes, everything is killed and DIRECTORY removed.
@@ -21,17 +21,13 @@ import uvloop
 from setproctitle import setproctitle
 
 from podling.aiokit import logs
-from podling.launcher import (
-    cluster_file,
-    fork_server,
-    node_process,
-    process_lock,
-    server_process,
-)
+from podling.launcher import cluster_file
 from podling.launcher.cluster_file import LAUNCHER_SUFFIX, Cluster
 from podling.launcher.errors import LauncherError
-from podling.launcher.fork_server import ForkServer
+from podling.launcher.forking import fork_server, process_lock
+from podling.launcher.forking.fork_server import ForkServer
 from podling.launcher.layout import Layout
+from podling.launcher.programs import node_process, server_process
 from podling.node.runtime.launcher import leftovers
 from podling.node.runtime.launcher.main import run_launcher
 from podling.node.runtime.launcher.process_files import StateError

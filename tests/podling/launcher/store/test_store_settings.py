@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from podling.launcher.errors import LauncherError
-from podling.launcher.store_flags import StoreFlags
-from podling.launcher.store_settings import StoreSettings, settings
+from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_settings import StoreSettings, settings
 
 
 def checked(**flags: Any) -> StoreSettings:

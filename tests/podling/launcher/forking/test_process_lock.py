@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from podling.launcher import process_lock
+from podling.launcher.forking import process_lock
 
 HOLD = """
 import sys, pathlib
-from podling.launcher import process_lock
+from podling.launcher.forking import process_lock
 process_lock.hold(pathlib.Path(sys.argv[1]), listener=7)
 print("held", flush=True)
 sys.stdin.read()

@@ -14,11 +14,12 @@ from podling.aiokit.loop_lag import LoopLag
 from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
-from podling.launcher import fork_client, tls
+from podling.launcher import tls
 from podling.launcher.cluster_file import Cluster, NodeEntry, launcher_of
+from podling.launcher.forking import fork_client
+from podling.launcher.forking.shared_listeners import SharedListeners
 from podling.launcher.images import ImageTable
 from podling.launcher.layout import Layout
-from podling.launcher.shared_listeners import SharedListeners
 from podling.launcher.timings import PROFILES
 from podling.node.kubelet.kubelet import Kubelet, KubeletConfig
 from podling.node.kubelet.planning.restart_policy import DelayRange

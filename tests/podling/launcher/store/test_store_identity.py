@@ -8,10 +8,10 @@ import pytest
 from podling.controlplane.wal import data_dir
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.segments import Identity
-from podling.launcher import store_identity
-from podling.launcher.store_flags import StoreFlags
-from podling.launcher.store_identity import NotAMember, StrangeDirectory
-from podling.launcher.store_settings import StoreSettings, settings
+from podling.launcher.store import store_identity
+from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_identity import NotAMember, StrangeDirectory
+from podling.launcher.store.store_settings import StoreSettings, settings
 from tests.ports import free_ports
 
 

@@ -28,9 +28,9 @@ from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.errors import DataDirectoryError
-from podling.launcher import store_certificates, store_identity
 from podling.launcher.errors import LauncherError
-from podling.launcher.store_settings import StoreSettings
+from podling.launcher.store import store_certificates, store_identity
+from podling.launcher.store.store_settings import StoreSettings
 
 log = logging.getLogger(__name__)
 

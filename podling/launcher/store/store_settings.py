@@ -10,10 +10,10 @@ from pathlib import Path
 
 from podling.aiokit import durations
 from podling.controlplane.store import compaction_policy
-from podling.launcher import member_urls
 from podling.launcher.errors import LauncherError
-from podling.launcher.member_urls import Url
-from podling.launcher.store_flags import StoreFlags
+from podling.launcher.store import member_urls
+from podling.launcher.store.member_urls import Url
+from podling.launcher.store.store_flags import StoreFlags
 
 ELECTION_TIMEOUT_MAX = 50_000
 """Milliseconds; etcd refuses more."""

@@ -1,0 +1,1 @@
+"""`podling apiserver`: its flags, what they come to, and the process."""

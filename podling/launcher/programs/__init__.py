@@ -1,0 +1,1 @@
+"""What the processes of a cluster consist of: a replica, a node."""

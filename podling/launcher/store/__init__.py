@@ -1,0 +1,1 @@
+"""`podling store`: its flags, what they come to, and the process."""
