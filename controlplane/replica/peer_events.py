@@ -11,6 +11,9 @@ from podling.controlplane.replica.membership import Membership
 from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.transport import SnapshotRefused
 
+PATIENCE_GROWTH = 1.5
+"""By how much longer each wait for the votes before the first leader is than the one before."""
+
 
 class PeerEvents:
     """Implements `transport.Receiver`."""
@@ -66,7 +69,7 @@ class PeerEvents:
         # answers may take longer than this; in the end elections have timers of their own.
         if self._patience <= self._config.election_timeout:
             self._campaign_in(self._dice.uniform(1, 3) * self._patience)
-            self._patience *= 2
+            self._patience *= PATIENCE_GROWTH
 
     def _campaign_in(self, delay: float) -> None:
         if self._campaign is not None:
