@@ -19,6 +19,9 @@ ELECTION_TIMEOUT_MAX = 50_000
 """Milliseconds; etcd refuses more."""
 ELECTION_HEARTBEATS = 5
 """How many heartbeats an election timeout must have at least."""
+REQUEST_BYTES_MAX = 32 * 1024 * 1024
+"""Members take messages of twice that from each other; an entry of the log that does not fit into
+one would be sent again and again, and nothing behind it would get through."""
 BCRYPT_COSTS = range(4, 32)
 LOGGERS = ("zap", "capnslog")
 LEVELS = {
@@ -149,6 +152,11 @@ def _check_numbers(flags: StoreFlags) -> None:
                  "max_txn_ops", "auth_token_ttl"):  # fmt: skip
         if getattr(flags, flag) <= 0:
             raise SettingsError(f"--{flag.replace('_', '-')} must be more than 0")
+    if flags.max_request_bytes > REQUEST_BYTES_MAX:
+        raise SettingsError(
+            f"--max-request-bytes={flags.max_request_bytes} is too much: at most "
+            f"{REQUEST_BYTES_MAX}, what members can send each other in one message"
+        )
     if flags.logger not in LOGGERS:
         raise SettingsError(f"--logger: {flags.logger!r} is not one of {', '.join(LOGGERS)}")
     if flags.auth_token != "simple":

@@ -124,6 +124,7 @@ def test_a_token_that_all_know_is_warned_of() -> None:
         ({"heartbeat_interval": 0}, "--heartbeat-interval must be more than 0"),
         ({"snapshot_count": -1}, "--snapshot-count must be more than 0"),
         ({"max_txn_ops": 0}, "--max-txn-ops must be more than 0"),
+        ({"max_request_bytes": 64 * 1024**2}, "--max-request-bytes=67108864 is too much"),
         ({"watch_progress_notify_interval": "soon"}, "'soon' is not a duration"),
         ({"logger": "mine"}, "--logger: 'mine' is not one of zap, capnslog"),
         ({"log_outputs": ","}, "--log-outputs: there must be at least one"),
