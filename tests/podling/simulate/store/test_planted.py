@@ -31,7 +31,7 @@ def find(bug: str, seeds: int) -> Outcome:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: str) -> None:
-    outcome = find(bug, 30)
+    outcome = find(bug, 60)
 
     assert outcome.violation is not None
     assert FOUND_BY[bug] in (None, outcome.violation.invariant)
@@ -39,7 +39,7 @@ def test_a_planted_bug_is_found(bug: str) -> None:
 
 def test_what_fails_is_made_short_and_fails_again_when_replayed() -> None:
     bug = BUGS["stale-read"]
-    short = shrink(find("stale-read", 30), lambda schedule: run(schedule, bug), attempts=100)
+    short = shrink(find("stale-read", 60), lambda schedule: run(schedule, bug), attempts=100)
 
     assert len(short.schedule.events) <= 10
     assert short.violation is not None
