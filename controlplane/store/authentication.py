@@ -92,7 +92,7 @@ class Authentication:
                 raise errors.NoPasswordUser
             checked_at = auth.revision
             if not await self._passwords.fits(password, user.password_hash):
-                log.info("a wrong password was given for user %s", name)
+                log.info("a wrong password was given for user %r", name)
                 raise errors.AuthFailed
             secret = "".join(f"{self._new_id():016x}" for _ in range(_SECRET_DRAWS))
             request = rq.AuthenticateRequest(name, tokens.hash_of(secret))
