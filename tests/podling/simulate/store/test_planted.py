@@ -31,7 +31,7 @@ def find(bug: str, seeds: int) -> Outcome:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: str) -> None:
-    outcome = find(bug, 60)
+    outcome = find(bug, 120)
 
     assert outcome.violation is not None
     assert FOUND_BY[bug] in (None, outcome.violation.invariant)
