@@ -71,6 +71,8 @@ class Contents(NamedTuple):
     """(id, time-to-live in seconds)"""
     renewals: Mapping[int, int]
     """How often, of those leases that were renewed."""
+    attached: Sequence[tuple[int, bytes]]
+    """(lease, key) of each key that has a lease."""
     cluster_version: int
     """The newest version of commands that may be proposed."""
     auth: AuthStore
@@ -197,7 +199,9 @@ def read(chunks: Iterable[bytes]) -> Contents:
     if history and history[-1].mod_revision > revision:
         raise SnapshotError(f"snapshot of revision {revision} has changes beyond it")
     store.finish_load(revision, compact_revision)
-    return Contents(store, leases, renewals, versions[-1], auth.store(), Alarms(alarms))
+    # Here and not when it is taken: reading is done beside the event loop.
+    attached = [(kv.lease, kv.key) for kv in store.live_records() if kv.lease]
+    return Contents(store, leases, renewals, attached, versions[-1], auth.store(), Alarms(alarms))
 
 
 def _read_sections(source: "_Source", readers: dict[int, Callable[[], None]]) -> None:

@@ -137,9 +137,8 @@ class StoreStateMachine:
         now = self._now()
         for lease_id, ttl in contents.leases:
             leases.grant(lease_id, ttl, now).renewals = contents.renewals.get(lease_id, 0)
-        for kv in contents.store.live_records():
-            if kv.lease:
-                leases.attach(kv.lease, kv.key)
+        for lease_id, key in contents.attached:
+            leases.attach(lease_id, key)
         self.watchers.rewind(self.store.revision)
         self.store, self.leases = contents.store, leases
         self.auth, self.alarms = contents.auth, contents.alarms
