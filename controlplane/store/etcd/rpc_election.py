@@ -1,7 +1,7 @@
 """The Election service (etcd: server/etcdserver/api/v3election)."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from podling.controlplane.etcdpb import election_pb2
 from podling.controlplane.store import errors
@@ -28,13 +28,7 @@ class ElectionService:
         store = CallersStore(self._store, caller)
         line = WaitingLine(store, request.name)
         async with kept_lease(store, request.lease) as lease:
-            place = await line.join(lease, request.value)
-            try:
-                await line.turn(place)
-            except BaseException:
-                with suppress(errors.StoreError):
-                    await line.leave(place)
-                raise
+            place = await line.wait(lease, request.value)
         leader = election_pb2.LeaderKey(
             name=request.name, key=place.key, rev=place.created, lease=lease
         )

@@ -1,7 +1,5 @@
 """The Lock service (etcd: server/etcdserver/api/v3lock)."""
 
-from contextlib import suppress
-
 from podling.controlplane.etcdpb import lock_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
@@ -27,13 +25,7 @@ class LockService:
         store = CallersStore(self._store, caller)
         line = WaitingLine(store, request.name)
         async with kept_lease(store, request.lease) as lease:
-            place = await line.join(lease)
-            try:
-                await line.turn(place)
-            except BaseException:
-                with suppress(errors.StoreError):
-                    await line.leave(place)
-                raise
+            place = await line.wait(lease)
         held = await store.range(rq.RangeRequest(place.key))
         if not held.kvs:
             raise errors.SessionExpired

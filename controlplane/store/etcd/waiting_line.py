@@ -8,7 +8,7 @@ the same lines.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from podling.aiokit.tasks import TaskSet
@@ -61,6 +61,17 @@ class WaitingLine:
         place = Place(key, found.kvs[0].create_revision)
         if found.kvs[0].value != value:
             await self.set(place, value, lease)
+        return place
+
+    async def wait(self, lease: int, value: bytes = b"") -> Place:
+        """`join`, and return when it is the lease's turn. Whoever stops waiting leaves the line."""
+        place = await self.join(lease, value)
+        try:
+            await self.turn(place)
+        except BaseException:
+            with suppress(errors.StoreError):
+                await self.leave(place)
+            raise
         return place
 
     async def set(self, place: Place, value: bytes, lease: int) -> rq.TxnResponse:
