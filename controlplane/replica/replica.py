@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from podling.aiokit.tasks import OnDeath
+from podling.controlplane.raft.quorum import has_quorum
 from podling.controlplane.raft.rawnode import RawNode
 from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
@@ -314,10 +315,9 @@ class Replica:
             self._leadership.update(node.leader, leads=running.driver.leads, term=node.term)
 
     async def _hand_over(self, running: Running) -> None:
-        voters = running.node.configuration.voters
-        others = voters & self._around.transport.connected_peers()
         leads = running.node.role is Role.LEADER and not running.driver.stopped
-        if not leads or 2 * len(others) <= len(voters):
+        others = self._around.transport.connected_peers()
+        if not leads or not has_quorum(running.node.configuration, others):
             # Nobody can lead without this member.
             return
         try:
