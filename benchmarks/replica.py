@@ -28,9 +28,9 @@ import uvloop
 
 from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.disk import OsDisk
 from podling.launcher.certificates import Authority, Subject

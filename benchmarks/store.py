@@ -25,8 +25,8 @@ import uvloop
 
 from podling.aiokit import ids
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig

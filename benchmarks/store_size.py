@@ -26,8 +26,8 @@ from prometheus_client import CollectorRegistry
 from podling.aiokit import ids
 from podling.aiokit.collector import ScheduledCollector
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig

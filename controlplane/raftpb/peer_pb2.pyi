@@ -524,7 +524,7 @@ class MembersResponse(google.protobuf.message.Message):
     member_id: builtins.int
     """Who answers."""
     membership: builtins.bytes
-    """Encoded as in configurations (podling/controlplane/replica/membership.py)."""
+    """Encoded as in configurations (podling/controlplane/replica/members/membership.py)."""
     def __init__(
         self,
         *,

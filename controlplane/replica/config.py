@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.wal.log_writer import SEGMENT_BYTES
 
 TICKS_PER_HEARTBEAT = 2

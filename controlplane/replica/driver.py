@@ -24,16 +24,16 @@ from podling.controlplane.raft.messages import (
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
 from podling.controlplane.raft.state import Role
-from podling.controlplane.replica.changes import Changes
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import ReplicaStopped
-from podling.controlplane.replica.log_growth import LogGrowth
+from podling.controlplane.replica.members.pending_change import PendingChange
+from podling.controlplane.replica.members.roster import Roster
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals, command_of
 from podling.controlplane.replica.reads import Reads
-from podling.controlplane.replica.received_snapshots import ReceivedSnapshots
-from podling.controlplane.replica.roster import Roster
-from podling.controlplane.replica.snapshots import Snapshots
+from podling.controlplane.replica.snapshotting.log_growth import LogGrowth
+from podling.controlplane.replica.snapshotting.received_snapshots import ReceivedSnapshots
+from podling.controlplane.replica.snapshotting.snapshots import Snapshots
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.transport import Transport
 
@@ -57,7 +57,7 @@ class Parts:
     transport: Transport
     proposals: Proposals
     reads: Reads
-    changes: Changes
+    changes: PendingChange
     roster: Roster
     numbered_from: int
     """What is asked of leaders has numbers above this one."""

@@ -7,7 +7,7 @@ from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import MemberRemoved
 from podling.controlplane.replica.leadership import Leadership
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.transport import SnapshotRefused
 

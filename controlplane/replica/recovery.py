@@ -4,7 +4,7 @@ from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.storage import StoredState
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.membership import Membership, configuration_of
+from podling.controlplane.replica.members.membership import Membership, configuration_of
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir, Recovered

@@ -17,10 +17,10 @@ from podling.controlplane.replica.errors import (
     ReplicaStopped,
 )
 from podling.controlplane.replica.leadership import Leadership, OnLeadership
-from podling.controlplane.replica.membership import Member, Membership
-from podling.controlplane.replica.membership_changes import MembershipChanges
+from podling.controlplane.replica.members.membership import Member, Membership
+from podling.controlplane.replica.members.membership_changes import MembershipChanges
+from podling.controlplane.replica.members.roster import OnMembership, Roster
 from podling.controlplane.replica.peer_events import PeerEvents
-from podling.controlplane.replica.roster import OnMembership, Roster
 from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.status import PeerStatus, ReplicaStatus

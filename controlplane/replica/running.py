@@ -13,17 +13,17 @@ from podling.controlplane.raft.config import Config
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import RawNode, Ready
-from podling.controlplane.replica.changes import Changes
 from podling.controlplane.replica.config import TICKS_PER_HEARTBEAT, ReplicaConfig
 from podling.controlplane.replica.driver import Driver, Listeners, Parts
 from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.replica.members.pending_change import PendingChange
+from podling.controlplane.replica.members.roster import Roster
 from podling.controlplane.replica.persister import Persister
 from podling.controlplane.replica.proposals import Proposals
 from podling.controlplane.replica.reads import Read, Reads
-from podling.controlplane.replica.received_snapshots import ReceivedSnapshots
 from podling.controlplane.replica.recovery import recover
-from podling.controlplane.replica.roster import Roster
-from podling.controlplane.replica.snapshots import Snapshots, run_job
+from podling.controlplane.replica.snapshotting.received_snapshots import ReceivedSnapshots
+from podling.controlplane.replica.snapshotting.snapshots import Snapshots, run_job
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.ticker import Ticker
 from podling.controlplane.replica.transport import Transport
@@ -74,7 +74,7 @@ class Running:
         # Drawn anew at each start: a leader may still answer what the run before has asked.
         numbered_from = around.dice.getrandbits(62)
         self.reads = Reads(numbered_from)
-        self.changes = Changes()
+        self.changes = PendingChange()
         self.node = RawNode(_raft_config(config), recovered.stored, around.dice)
         roster.begin(_committed_configuration(self.node))
         self.snapshots = Snapshots(data_dir, self._snapshot_worker)

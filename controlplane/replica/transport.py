@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from podling.controlplane.raft.messages import InstallSnapshot, Message
-from podling.controlplane.replica.membership import Member, Membership
+from podling.controlplane.replica.members.membership import Member, Membership
 
 
 class TransportError(Exception):

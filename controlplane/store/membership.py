@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from podling.controlplane.replica import bootstrap
 from podling.controlplane.replica import errors as replica_errors
-from podling.controlplane.replica.membership import Member, Membership
+from podling.controlplane.replica.members import bootstrap
+from podling.controlplane.replica.members.membership import Member, Membership
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.store import errors
 from podling.controlplane.store.proposer import refusal_of

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from podling.aiokit.clock import WallClock
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.cluster_file import write_private

@@ -19,8 +19,8 @@ from typing import TypeVarTuple
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message, ProposeRequest
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import wire
 from podling.controlplane.replica.transport import Receiver, SnapshotFile, SnapshotRefused
 from podling.simulate.snapshot_stream import SnapshotStream
 

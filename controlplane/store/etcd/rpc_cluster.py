@@ -1,7 +1,7 @@
 """The Cluster service."""
 
 from podling.controlplane.etcdpb import rpc_pb2
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.callers_store import check_admin, check_known
 from podling.controlplane.store.etcd.messages import ResponseWriter

@@ -6,7 +6,7 @@ Values are told by their size, password and token hashes not at all.
 from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import Entry, EntryKind
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica import membership
+from podling.controlplane.replica.members import membership
 from podling.controlplane.replica.proposals import UnknownEnvelope, command_of
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.commands import Command, CommandError

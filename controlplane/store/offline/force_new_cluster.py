@@ -18,8 +18,8 @@ from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import Entry, EntryKind, HardState
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.storage import StoredState
-from podling.controlplane.replica import membership
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.store.offline.inspection import inspect
 from podling.controlplane.wal.data_dir import DataDir

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podling.controlplane.raft.messages import SnapshotMeta
-from podling.controlplane.replica.bootstrap import cluster_id_of, member_id_of
-from podling.controlplane.replica.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.members.bootstrap import cluster_id_of, member_id_of
+from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
 from podling.controlplane.store.machine.alarms import Alarms
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.offline import saved_snapshot

@@ -25,9 +25,9 @@ from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from podling.aiokit.clock import WallClock
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.launcher.errors import LauncherError
 from podling.launcher.store.store_settings import StoreSettings, TlsSettings

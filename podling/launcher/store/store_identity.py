@@ -9,12 +9,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from podling.controlplane.replica import bootstrap, joining
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import CannotJoin
-from podling.controlplane.replica.joining import Found
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.members import bootstrap
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import joining
+from podling.controlplane.replica.peers.joining import Found
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.wal import data_dir
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.segments import Identity

@@ -18,8 +18,8 @@ from podling.aiokit.loop_lag import LoopLag
 from podling.aiokit.service_manager import ServiceNotice
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from podling.controlplane.replica import membership
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import MemberRemoved, ReplicaError
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.machine.snapshots import Contents

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from podling.controlplane.replica.errors import MemberExists, MembershipRefused, ReplicaError
-from podling.controlplane.replica.membership import Member as Listed
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members.membership import Member as Listed
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.replica import Replica
 from podling.simulate.store.clients import Lost, Unavailable
 from podling.simulate.store.faults import Target

@@ -15,8 +15,8 @@ from typing import Any
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.state import Role
-from podling.controlplane.replica.membership import Member as Listed
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members.membership import Member as Listed
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.store import requests as rq
 from podling.simulate.event_loop import Stuck, VirtualLoop, VirtualTime
 from podling.simulate.histories import Operation

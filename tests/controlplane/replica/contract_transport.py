@@ -13,7 +13,7 @@ from podling.controlplane.raft.messages import (
     SnapshotMeta,
 )
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica.membership import Membership
+from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.transport import SnapshotRefused, Transport
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import LearnerNotReady
-from podling.controlplane.replica.membership import Member, Membership
+from podling.controlplane.replica.members.membership import Member, Membership
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.transport import Transport
 from podling.controlplane.wal.disk import Disk, OsDisk

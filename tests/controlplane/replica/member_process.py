@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.disk import OsDisk
 from tests.controlplane.replica.ledger import Ledger

@@ -9,8 +9,8 @@ import pytest
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from tests.controlplane.replica.group import Group
 from tests.ports import free_ports
 from tests.waiting import until

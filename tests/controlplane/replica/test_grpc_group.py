@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.replica.group import Group
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
 

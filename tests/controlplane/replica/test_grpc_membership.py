@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from podling.controlplane.replica.errors import CannotJoin, MemberRemoved
-from podling.controlplane.replica.joining import find_cluster
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.joining import find_cluster
 from tests.controlplane.replica.contract_transport import Recorder
 from tests.controlplane.replica.group import Group
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.ports import free_ports
 from tests.waiting import until
 

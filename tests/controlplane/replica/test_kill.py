@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.controlplane.replica.group import Group
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]

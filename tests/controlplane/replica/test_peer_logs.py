@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from podling.controlplane.replica.grpc_transport import GrpcTransport
-from podling.controlplane.replica.peer_link import WORRYING_FAILURES
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport
+from podling.controlplane.replica.peers.peer_link import WORRYING_FAILURES
 from tests.controlplane.replica.contract_transport import Recorder
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
 

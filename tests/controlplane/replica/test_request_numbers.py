@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podling.controlplane.raft.messages import Message, ProposeRequest, ReadIndexRequest
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
 from podling.simulate.network import MemoryNetwork
 from tests.controlplane.replica.group import Group
 

@@ -8,11 +8,11 @@ import pytest
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica import wire
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import OldMembers
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from tests.controlplane.replica.group import Group, memory_group
 from tests.ports import free_ports
 from tests.waiting import until

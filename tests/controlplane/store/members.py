@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.joining import find_cluster
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.joining import find_cluster
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate

@@ -8,7 +8,7 @@ from podling.controlplane.raft.messages import Entry, EntryKind, HardState, Snap
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.storage import StoredState
 from podling.controlplane.replica import proposals
-from podling.controlplane.replica.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.commands import Command
 from podling.controlplane.store.machine.state_machine import StoreStateMachine

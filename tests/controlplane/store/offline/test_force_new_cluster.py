@@ -7,8 +7,8 @@ from podling.controlplane.raft import configuration_entry
 from podling.controlplane.raft.messages import Entry, EntryKind
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.storage import StoredState
-from podling.controlplane.replica import membership
-from podling.controlplane.replica.membership import configuration_of
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.members.membership import configuration_of
 from podling.controlplane.store.offline import force_new_cluster
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.wal.disk import OsDisk

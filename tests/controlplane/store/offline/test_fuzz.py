@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from podling.controlplane.replica.membership import configuration_of
+from podling.controlplane.replica.members.membership import configuration_of
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.offline import inspection_text
 from podling.controlplane.store.offline.entry_text import describe_entry

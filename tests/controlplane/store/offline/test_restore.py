@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from podling.controlplane.raft.storage import StoredState
-from podling.controlplane.replica import membership
-from podling.controlplane.replica.bootstrap import cluster_id_of, member_id_of
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.members.bootstrap import cluster_id_of, member_id_of
 from podling.controlplane.store.errors import Compacted
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.machine.state_machine import StoreStateMachine

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from podling.aiokit.clock import system_wall_clock
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.store import store_certificates
 from podling.launcher.store.store_certificates import CertificateError

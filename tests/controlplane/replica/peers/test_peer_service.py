@@ -10,10 +10,10 @@ import pytest
 from podling.controlplane.raft.messages import Heartbeat
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.peer_security import Gate
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.peer_security import Gate
 from tests.controlplane.replica.contract_transport import Recorder
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
 HEARTBEAT = Heartbeat(1, 2, 3, commit=4)

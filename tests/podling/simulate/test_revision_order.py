@@ -18,7 +18,7 @@ from podling.simulate.histories import Operation, Outcome
 from podling.simulate.linearizability import check
 from podling.simulate.revision_order import RevisionOrder, check_revisions
 from podling.simulate.store_model import StoreModel
-from tests.simulate.store_histories import EVERYTHING, World
+from tests.podling.simulate.store_histories import EVERYTHING, World
 
 SEEDS = st.integers(0, 2**32)
 PUT = PutRequest(b"a", b"unique")

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from podling.controlplane.raft.messages import Refusal
-from podling.controlplane.replica import reconfiguration
-from podling.controlplane.replica.changes import Change
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import (
     LearnerNotReady,
@@ -14,11 +12,13 @@ from podling.controlplane.replica.errors import (
     NoLeader,
     OldMembers,
 )
-from podling.controlplane.replica.membership import Member, Membership, configuration_of
-from podling.controlplane.replica.roster import Roster
+from podling.controlplane.replica.members import reconfiguration
+from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.members.pending_change import Change
+from podling.controlplane.replica.members.roster import Roster
+from podling.controlplane.replica.peers.wire import CHANGES_MEMBERS
 from podling.controlplane.replica.running import Running
 from podling.controlplane.replica.transport import Transport
-from podling.controlplane.replica.wire import CHANGES_MEMBERS
 
 #: What is to be made of the members; raises MembershipRefused if that cannot be.
 Edit = Callable[[Membership], Membership]

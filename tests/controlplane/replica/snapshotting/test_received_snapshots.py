@@ -11,7 +11,7 @@ import pytest
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica.received_snapshots import ReceivedSnapshots
+from podling.controlplane.replica.snapshotting.received_snapshots import ReceivedSnapshots
 from podling.controlplane.replica.transport import SnapshotRefused
 from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir

@@ -9,7 +9,7 @@ wants members connected for five seconds; here it is enough that they are.
 from collections.abc import Iterable
 
 from podling.controlplane.replica.errors import NotEnoughStarted, UnhealthyCluster
-from podling.controlplane.replica.membership import Member, Membership
+from podling.controlplane.replica.members.membership import Member, Membership
 
 
 def check_add(membership: Membership, added: Member, me: int, connected: frozenset[int]) -> None:

@@ -10,8 +10,8 @@ import grpc.aio
 from podling.controlplane.raft.messages import InstallSnapshot
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.peer_security import Gate
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.peer_security import Gate
 from podling.controlplane.replica.transport import SnapshotFile
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,16 @@ import grpc.aio
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raftpb import peer_pb2_grpc
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_link import LinkEvents, PeerLink
-from podling.controlplane.replica.peer_security import CHANNEL_OPTIONS, CallRefused, Gate, PeerTls
-from podling.controlplane.replica.peer_service import Incoming, PeerService
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.peer_link import LinkEvents, PeerLink
+from podling.controlplane.replica.peers.peer_security import (
+    CHANNEL_OPTIONS,
+    CallRefused,
+    Gate,
+    PeerTls,
+)
+from podling.controlplane.replica.peers.peer_service import Incoming, PeerService
 from podling.controlplane.replica.transport import Receiver, SnapshotFile, TransportError
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Ids as etcd derives them: etcd 3.4.23 has printed these for the same flags."""
 
-from podling.controlplane.replica.bootstrap import cluster_id_of, member_id_of
+from podling.controlplane.replica.members.bootstrap import cluster_id_of, member_id_of
 
 
 def test_ids_are_those_of_etcd() -> None:

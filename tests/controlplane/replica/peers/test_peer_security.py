@@ -2,8 +2,8 @@
 
 import pytest
 
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import (
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.peer_security import (
     Caller,
     CallerRemoved,
     CallRefused,

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import wire
 
 CLUSTER_KEY = "podling-cluster"
 FROM_KEY = "podling-from"

@@ -13,8 +13,9 @@ from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb import peer_pb2_grpc
-from podling.controlplane.replica import membership, wire
-from podling.controlplane.replica.peer_security import (
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.peer_security import (
     REFUSED_KEY,
     REMOVED,
     Caller,

@@ -35,7 +35,7 @@ class Change:
     """Under which it was passed on to the leader; 0 if this replica leads."""
 
 
-class Changes:
+class PendingChange:
     """At most one change at a time; whoever asks waits for the one before."""
 
     def __init__(self) -> None:

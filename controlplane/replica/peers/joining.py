@@ -15,9 +15,14 @@ import grpc.aio
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
 from podling.controlplane.replica.errors import CannotJoin
-from podling.controlplane.replica.membership import Member, Membership, UnknownMembership, decode
-from podling.controlplane.replica.peer_link import reason_of
-from podling.controlplane.replica.peer_security import PeerTls, open_channel
+from podling.controlplane.replica.members.membership import (
+    Member,
+    Membership,
+    UnknownMembership,
+    decode,
+)
+from podling.controlplane.replica.peers.peer_link import reason_of
+from podling.controlplane.replica.peers.peer_security import PeerTls, open_channel
 
 log = logging.getLogger(__name__)
 

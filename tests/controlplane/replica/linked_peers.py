@@ -7,9 +7,9 @@ from pathlib import Path
 
 from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.grpc_transport import GrpcTransport, GrpcTransportConfig
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import PeerTls
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
+from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.launcher.certificates import Authority, Subject
 from tests.ports import free_ports
 

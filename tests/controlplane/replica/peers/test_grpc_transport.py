@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from podling.controlplane.replica.grpc_transport import GrpcTransport
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport
 from podling.controlplane.replica.transport import TransportError
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
-from tests.controlplane.replica.peers import Peers
+from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from podling.controlplane.replica.errors import NotEnoughStarted, UnhealthyCluster
-from podling.controlplane.replica.membership import Member, Membership
-from podling.controlplane.replica.reconfiguration import check_add, check_promote, check_remove
+from podling.controlplane.replica.members.membership import Member, Membership
+from podling.controlplane.replica.members.reconfiguration import (
+    check_add,
+    check_promote,
+    check_remove,
+)
 
 VOTER = Member("", ("http://new",))
 LEARNER = Member("", ("http://new",), learner=True)

@@ -20,7 +20,7 @@ from podling.controlplane.replica.errors import (
     TooManyLearners,
     UnhealthyCluster,
 )
-from podling.controlplane.replica.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
 from podling.controlplane.replica.recovery import save_members
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import OsDisk

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from podling.controlplane.raft.messages import SnapshotMeta
-from podling.controlplane.replica.snapshots import run_job
+from podling.controlplane.replica.snapshotting.snapshots import run_job
 from podling.controlplane.replica.state_machine import StateMachine
 from podling.controlplane.replica.transport import SnapshotRefused
 from podling.controlplane.wal import snapshot_file

@@ -8,7 +8,7 @@ and nobody is told that it was removed before that is certain.
 from collections.abc import Callable, Mapping
 
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica.membership import Member, Membership, membership_of
+from podling.controlplane.replica.members.membership import Member, Membership, membership_of
 
 #: Told the members whenever a change of them was applied.
 OnMembership = Callable[[Membership], None]

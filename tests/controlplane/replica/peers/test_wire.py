@@ -11,9 +11,9 @@ from podling.controlplane.raft import messages as raft
 from podling.controlplane.raft.core import HANDLERS
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raftpb import peer_pb2 as pb
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.membership import Member, Membership, encode
-from podling.controlplane.replica.wire import UnknownMessage
+from podling.controlplane.replica.members.membership import Member, Membership, encode
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.wire import UnknownMessage
 from podling.controlplane.wal import encoding
 
 U64 = st.integers(0, 2**64 - 1)

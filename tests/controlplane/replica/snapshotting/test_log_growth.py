@@ -6,8 +6,8 @@ import pytest
 
 from podling.controlplane.raft.messages import ENTRY_OVERHEAD, Entry, EntryKind
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.log_growth import LogGrowth
-from podling.controlplane.replica.membership import Member
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.snapshotting.log_growth import LogGrowth
 
 MEGABYTE = 1024 * 1024
 

@@ -13,8 +13,8 @@ from podling.controlplane.raft import messages as raft
 from podling.controlplane.raft.configuration_entry import UnknownConfiguration
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raftpb import peer_pb2 as pb
-from podling.controlplane.replica import membership
-from podling.controlplane.replica.membership import UnknownMembership
+from podling.controlplane.replica.members import membership
+from podling.controlplane.replica.members.membership import UnknownMembership
 from podling.controlplane.wal import encoding
 
 VERSION = 2

@@ -15,15 +15,15 @@ from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import AppendRequest, InstallSnapshot, Message
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
-from podling.controlplane.replica import wire
-from podling.controlplane.replica.membership import Member
-from podling.controlplane.replica.peer_security import (
+from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import wire
+from podling.controlplane.replica.peers.peer_security import (
     REFUSED_KEY,
     REMOVED,
     Gate,
     open_channel,
 )
-from podling.controlplane.replica.snapshot_sender import SnapshotNotSent, SnapshotSender
+from podling.controlplane.replica.peers.snapshot_sender import SnapshotNotSent, SnapshotSender
 from podling.controlplane.replica.transport import SnapshotFile
 
 log = logging.getLogger(__name__)

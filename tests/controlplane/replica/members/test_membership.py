@@ -15,7 +15,7 @@ from podling.controlplane.replica.errors import (
     PeerUrlExists,
     TooManyLearners,
 )
-from podling.controlplane.replica.membership import (
+from podling.controlplane.replica.members.membership import (
     Member,
     Membership,
     UnknownMembership,

@@ -1,8 +1,8 @@
 """What one replica knows of the members: in force, applied, and whom to reach."""
 
 from podling.controlplane.raft.quorum import Configuration
-from podling.controlplane.replica.membership import Member, Membership, configuration_of
-from podling.controlplane.replica.roster import Roster
+from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.members.roster import Roster
 
 FIRST = {n: Member(f"m{n}", (f"http://{n}",)) for n in (1, 2, 3)}
 THREE = Membership(FIRST)
