@@ -1,16 +1,15 @@
 """`podling`: the command line. Commands are small; what they do lives in `podling.launcher`."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from podling import __version__
+from podling.cli.lazy_group import LazyGroup
 from podling.launcher.layout import Layout
 
 DEFAULT_DIR = "~/.podling"
-
 
 COMMANDS = {
     "up": "podling.cli.cluster:up",
@@ -27,18 +26,8 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Imports the module of a command only when that command is called, to start fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        command = getattr(importlib.import_module(module), attribute)
-        return command if isinstance(command, click.Command) else None
+class MainGroup(LazyGroup):
+    """All commands there are."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """A file that cannot be had is told in a line; what else goes wrong is a defect."""
@@ -50,7 +39,9 @@ class LazyGroup(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=MainGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="podling")
 @click.option(
     "--dir",

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from podling.cli.lazy_group import LazyGroup
 from podling.launcher.errors import LauncherError
 from podling.launcher.store.store_flags import StoreFlags
 from podling.launcher.store.store_settings import settings
@@ -44,18 +45,8 @@ class FlagOption(click.Option):
         return names, text
 
 
-class StoreGroup(click.Group):
-    """The flags of a member, by section; and commands that are imported only when called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        command = getattr(importlib.import_module(module), attribute)
-        return command if isinstance(command, click.Command) else None
+class StoreGroup(LazyGroup):
+    """The flags of a member, by section; and commands."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -151,6 +142,7 @@ def _warn_of_strange_variables(values: dict[str, Any]) -> None:
 
 store = StoreGroup(
     "store",
+    places=COMMANDS,
     params=list(_options()),
     callback=_run,
     invoke_without_command=True,
