@@ -20,12 +20,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from podling.aiokit.clock import WallClock
 from podling.launcher.cluster_file import write_private
+from podling.launcher.errors import LauncherError
 
 LIFETIME = datetime.timedelta(days=3650)
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the curve SECP256R1 (FIPS 186-4, section D.1.2.3)."""
 BACKDATE = datetime.timedelta(minutes=5)
 """A peer's clock may be a little behind."""
+
+
+class CredentialsError(LauncherError):
+    """Certificates that are missing or cannot be used; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,23 @@ class Authority:
             raise ValueError(f"{certificate} and {key} do not belong together")
         return authority
 
+    @classmethod
+    def load_or_create(
+        cls, name: str, certificate: Path, key: Path, clock: WallClock, remedy: str
+    ) -> "Authority":
+        """The one in these files, made if there is neither. Raises CredentialsError."""
+        if not certificate.exists() and not key.exists():
+            authority = cls.create(name, clock)
+            authority.save(certificate, key)
+            return authority
+        try:
+            return cls.load(certificate, key, clock)
+        except (OSError, ValueError) as error:
+            raise CredentialsError(
+                f"the certificate authority in {certificate.parent} is damaged ({error}): restore "
+                f"{certificate.name} and {key.name}, or {remedy}"
+            ) from error
+
     def save(self, certificate: Path, key: Path) -> None:
         write_private(key, _key_pem(self._key))
         write_private(certificate, _pem(self._certificate))
@@ -102,6 +124,21 @@ class Authority:
         signed, private = self.sign(subject)
         write_private(key, private)
         write_private(certificate, signed)
+
+    def issue_unless_good(self, subject: Subject, certificate: Path, key: Path) -> str:
+        """Keep the files of a former start if they are good; otherwise `issue`.
+
+        Returns what was wrong with those that were replaced; empty if none were.
+        """
+        reason = ""
+        if certificate.exists() and key.exists():
+            try:
+                self.check(subject, certificate, key)
+                return ""
+            except (OSError, ValueError) as error:
+                reason = str(error)
+        self.issue(subject, certificate, key)
+        return reason
 
     def sign(self, subject: Subject) -> tuple[bytes, bytes]:
         """A certificate for both ends of TLS, and its new key, as PEM texts."""

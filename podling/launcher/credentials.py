@@ -8,7 +8,6 @@ import yaml
 from podling.aiokit.clock import WallClock
 from podling.launcher.certificates import Authority, Subject
 from podling.launcher.cluster_file import Cluster, write_private
-from podling.launcher.errors import LauncherError
 from podling.launcher.layout import Layout
 
 ADMIN = "admin"
@@ -27,27 +26,21 @@ API_HOST_NAMES = (
 )
 
 
-class CredentialsError(LauncherError):
-    """The cluster's certificate authority cannot be used; the text says what to do."""
-
-
 def ensure(layout: Layout, cluster: Cluster, clock: WallClock, say: Callable[[str], None]) -> None:
     """Write every certificate that is missing, and the kubeconfig; keep those that are good.
 
     All can be made again from the authority, so what is damaged or somebody else's is replaced,
     and `say` told of it. Raises CredentialsError.
     """
-    authority = _authority(layout, clock)
+    remedy = "start anew with: podling down --purge"
+    authority = Authority.load_or_create(
+        "podling-ca", layout.certificate("ca"), layout.key("ca"), clock, remedy
+    )
     for name, subject in _identities(cluster):
-        certificate, key = layout.certificate(name), layout.key(name)
-        if certificate.exists() and key.exists():
-            try:
-                authority.check(subject, certificate, key)
-            except (OSError, ValueError) as error:
-                say(f"replacing the certificate {certificate}, which cannot be used: {error}")
-            else:
-                continue
-        authority.issue(subject, certificate, key)
+        certificate = layout.certificate(name)
+        reason = authority.issue_unless_good(subject, certificate, layout.key(name))
+        if reason:
+            say(f"replaced the certificate {certificate}, which could not be used: {reason}")
     if not _is_kubeconfig(layout.kubeconfig):
         if layout.kubeconfig.exists():
             say(f"replacing {layout.kubeconfig}, which is damaged")
@@ -61,21 +54,6 @@ def _is_kubeconfig(path: Path) -> bool:
     except (OSError, yaml.YAMLError):
         return False
     return isinstance(content, dict) and content.get("kind") == "Config"
-
-
-def _authority(layout: Layout, clock: WallClock) -> Authority:
-    certificate, key = layout.certificate("ca"), layout.key("ca")
-    if not certificate.exists() and not key.exists():
-        authority = Authority.create("podling-ca", clock)
-        authority.save(certificate, key)
-        return authority
-    try:
-        return Authority.load(certificate, key, clock)
-    except (OSError, ValueError) as error:
-        raise CredentialsError(
-            f"the cluster's certificate authority in {layout.pki} is damaged ({error}): restore "
-            f"{certificate.name} and {key.name}, or start anew with: podling down --purge"
-        ) from error
 
 
 def _identities(cluster: Cluster) -> Iterator[tuple[str, Subject]]:

@@ -35,18 +35,13 @@ from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
 from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
 from podling.launcher import credentials
 from podling.launcher.apiserver.apiserver_settings import ApiServerSettings, Files
-from podling.launcher.certificates import Authority, Subject
+from podling.launcher.certificates import Authority, CredentialsError, Subject
 from podling.launcher.cluster_file import write_private
-from podling.launcher.errors import LauncherError
 
 log = logging.getLogger(__name__)
 
 NAME = "apiserver"
 LOOPBACK = "127.0.0.1"
-
-
-class CredentialsError(LauncherError):
-    """Certificates that are missing, or cannot be used."""
 
 
 def run(settings: ApiServerSettings) -> int:
@@ -128,7 +123,13 @@ def serving_files(settings: ApiServerSettings, clock: WallClock) -> TlsFiles:
 def _made(settings: ApiServerSettings, clock: WallClock) -> Files:
     folder, given = settings.cert_dir, settings.serving
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    authority = _authority(folder, clock)
+    authority = Authority.load_or_create(
+        "podling-apiserver-ca",
+        folder / "ca.crt",
+        folder / "ca.key",
+        clock,
+        "remove the folder, and all of it is made anew",
+    )
     addresses = sorted({settings.advertise_address, settings.bind_address, LOOPBACK})
     served = Subject("kube-apiserver", (), addresses, credentials.API_HOST_NAMES)
     own = _issued(authority, folder, NAME, served)
@@ -141,28 +142,12 @@ def _made(settings: ApiServerSettings, clock: WallClock) -> Files:
     return Files(*own, folder / "ca.crt")
 
 
-def _authority(folder: Path, clock: WallClock) -> Authority:
-    certificate, key = folder / "ca.crt", folder / "ca.key"
-    if not certificate.exists() and not key.exists():
-        authority = Authority.create("podling-apiserver-ca", clock)
-        authority.save(certificate, key)
-        return authority
-    try:
-        return Authority.load(certificate, key, clock)
-    except (OSError, ValueError) as error:
-        raise CredentialsError(
-            f"the authority in {folder} cannot be used ({error}): restore ca.crt and ca.key, or "
-            "remove the folder, and all of it is made anew"
-        ) from None
-
-
 def _issued(authority: Authority, folder: Path, name: str, subject: Subject) -> tuple[Path, Path]:
-    """Certificate and key for `subject`; those of a former start are kept while they are good."""
+    """Certificate and key for `subject`."""
     certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    try:
-        authority.check(subject, certificate, key)
-    except (OSError, ValueError):
-        authority.issue(subject, certificate, key)
+    reason = authority.issue_unless_good(subject, certificate, key)
+    if reason:
+        log.warning("replaced %s, which could not be used: %s", certificate, reason)
     return certificate, key
 
 

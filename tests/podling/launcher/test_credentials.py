@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from podling.aiokit.clock import system_wall_clock
 from podling.launcher import credentials
+from podling.launcher.certificates import CredentialsError
 from podling.launcher.layout import Layout
 from tests.podling.launcher.test_cluster_file import CLUSTER
 
@@ -121,7 +122,7 @@ def test_a_certificate_that_is_damaged_or_wrong_is_replaced(
 ) -> None:
     harm(layout)
     told = "\n".join(ensure(layout))
-    assert re.search(f"replica-1.crt, which cannot be used: .*{said}", told), told
+    assert re.search(f"replica-1.crt, which could not be used: .*{said}", told), told
     assert subject(layout.certificate("replica-1")) == ("replica-1", ["podling:replicas"])
     check_holds(layout, "replica-1")
     assert ensure(layout) == []
@@ -131,7 +132,7 @@ def test_a_certificate_whose_time_is_over_is_replaced(layout: Layout) -> None:
     said: list[str] = []
     eleven_years = 11 * 365 * 86400
     credentials.ensure(layout, CLUSTER, lambda: system_wall_clock() + eleven_years, said.append)
-    assert re.search("admin.crt, which cannot be used: it ended on 20", "\n".join(said)), said
+    assert re.search("admin.crt, which could not be used: it ended on 20", "\n".join(said)), said
 
 
 @pytest.mark.parametrize("content", ["{", "", "[]", "\0"])
@@ -156,7 +157,7 @@ def test_a_damaged_kubeconfig_is_replaced_and_another_is_kept(layout: Layout, co
 def test_a_damaged_authority_is_refused(layout: Layout, harm: Callable[[Layout], object]) -> None:
     before = layout.certificate("admin").read_bytes()
     harm(layout)
-    with pytest.raises(credentials.CredentialsError, match=r"damaged.*podling down --purge"):
+    with pytest.raises(CredentialsError, match=r"damaged.*podling down --purge"):
         ensure(layout)
     assert layout.certificate("admin").read_bytes() == before
 
