@@ -88,8 +88,18 @@ class SnapshotPart:
         self._file.write(self._size, data, sync=False)
         self._size += len(data)
 
-    def finish(self, cluster_id: int) -> SnapshotMeta:
+    @property
+    def path(self) -> Path:
+        """Where it is until it is named."""
+        return self._path
+
+    def finish(self, cluster_id: int) -> None:
         """Make it durable, read it back, and give it its name. Raises Damaged."""
+        self.seal(cluster_id)
+        self.name()
+
+    def seal(self, cluster_id: int) -> None:
+        """Make it durable and read it back. Raises Damaged."""
         if self._file is None:
             raise Damaged(self._path, 0, "nothing was written", SNAPSHOT_REMEDY)
         self._file.sync()
@@ -99,8 +109,10 @@ class SnapshotPart:
         if path_of(self._target.parent, snapshot) != self._target:
             reason = f"it holds the state at {snapshot.index}, which is not what was announced"
             raise Damaged(self._path, 0, reason, SNAPSHOT_REMEDY)
+
+    def name(self) -> None:
+        """Give it its name: from then on a start may choose it."""
         self._disk.rename(self._path, self._target)
-        return snapshot
 
     def abandon(self) -> None:
         """Remove what was written so far."""

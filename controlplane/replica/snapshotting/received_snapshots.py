@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from podling.controlplane.raft.messages import SnapshotMeta
@@ -78,8 +79,7 @@ class ReceivedSnapshots:
             if partial.part.size < size:
                 raise SnapshotRefused(f"the stream ended at byte {partial.part.size} of {size}")
             self._partial = None
-            await self._run(lambda: partial.part.finish(self._data_dir.identity.cluster_id))
-            self._loaded = (snapshot, await self._run(lambda: self._load(snapshot)))
+            self._loaded = (snapshot, await self._run(lambda: self._finish(partial.part)))
         except (DataDirectoryError, OSError, ValueError) as error:
             self._partial = None
             await self._run(partial.part.abandon)
@@ -94,7 +94,7 @@ class ReceivedSnapshots:
         loaded, self._loaded = self._loaded, None
         if loaded is not None and loaded[0] == snapshot:
             return loaded[1]
-        return self._load(snapshot)
+        return self._load(snapshot_file.path_of(self._data_dir.snapshots_path, snapshot))
 
     def drop_loaded(self) -> None:
         """The core had no use for it."""
@@ -126,10 +126,19 @@ class ReceivedSnapshots:
         self._partial = _Partial(snapshot, size, part)
         return self._partial
 
-    def _load(self, snapshot: SnapshotMeta) -> Any:
-        """Job: build the state; nobody else has it yet."""
+    def _finish(self, part: SnapshotPart) -> Any:
+        """Job: build the state; nobody else has it yet.
+
+        A file that is whole but means nothing to the state machine gets no name: the next start
+        would choose it, and fail.
+        """
+        part.seal(self._data_dir.identity.cluster_id)
+        state = self._load(part.path)
+        part.name()
+        return state
+
+    def _load(self, path: Path) -> Any:
         data_dir = self._data_dir
-        path = snapshot_file.path_of(data_dir.snapshots_path, snapshot)
         return self._state_machine.load(
             snapshot_file.read_state(data_dir.disk, path, data_dir.identity.cluster_id)
         )

@@ -164,10 +164,14 @@ async def test_what_has_come_is_loaded_before_it_is_taken(
         received.loaded(SNAPSHOT)
 
 
-async def test_a_state_that_cannot_be_read_is_refused(received: ReceivedSnapshots) -> None:
+async def test_a_state_that_cannot_be_read_is_refused_and_no_start_chooses_it(
+    received: ReceivedSnapshots, data_dir: DataDir
+) -> None:
     file = b"".join(snapshot_file.encode(0xC1, SNAPSHOT, [b"no JSON"]))
     with pytest.raises(SnapshotRefused):
         await received.receive(SNAPSHOT, 0, len(file), stream(file))
+
+    assert files(data_dir) == []
 
 
 async def test_the_member_may_be_saving_the_same_snapshot_itself(
