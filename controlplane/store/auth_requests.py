@@ -4,6 +4,7 @@ A password never gets this far: what is replicated and kept is its bcrypt hash.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -115,9 +116,10 @@ class AuthResponse(NamedTuple):
     revision: int
 
 
-class AuthenticateResponse(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AuthenticateResponse:
     revision: int
-    token: str
+    token: str = field(repr=False)
 
 
 class AuthStatusResponse(NamedTuple):

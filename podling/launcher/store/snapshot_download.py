@@ -4,7 +4,7 @@ Asks one member only, as etcd does: members may be at different revisions.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -38,7 +38,7 @@ class Endpoint:
     certificate: Path | None = None
     key: Path | None = None
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
 
 
 def save(disk: Disk, endpoint: Endpoint, path: Path, timeout: float) -> int:

@@ -17,9 +17,10 @@ OBSERVING = "Logs and metrics"
 DISASTER = "Disaster"
 
 
-def _flag(default: Any, section: str, text: str, *aliases: str) -> Any:
+def _flag(default: Any, section: str, text: str, *aliases: str, secret: bool = False) -> Any:
     """`aliases` are former names, without their dashes."""
-    return field(default=default, metadata={"section": section, "help": text, "aliases": aliases})
+    metadata = {"section": section, "help": text, "aliases": aliases}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,10 @@ class StoreFlags:
         "new", CLUSTERING, "`new`, or `existing` to join a cluster that has added this member."
     )
     initial_cluster_token: str = _flag(
-        "etcd-cluster", CLUSTERING, "Tells this cluster from others with the same URLs."
+        "etcd-cluster",
+        CLUSTERING,
+        "Tells this cluster from others with the same URLs.",
+        secret=True,
     )
     strict_reconfig_check: bool = _flag(
         True, CLUSTERING, "Refuse changes of members that could cost the quorum."

@@ -5,7 +5,7 @@ server/config, VerifyBootstrap), and those that keep a member from serving in th
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from podling.aiokit import durations
@@ -68,7 +68,8 @@ class StoreSettings:
     members: Mapping[str, tuple[Url, ...]]
     """Of a new cluster, or of the one to join."""
     join: bool
-    token: str
+    token: str = field(repr=False)
+    """Of the cluster; with certificates that members make themselves, what makes a member one."""
     client_tls: TlsSettings | None
     """None: no listener is for https."""
     peer_tls: TlsSettings | None

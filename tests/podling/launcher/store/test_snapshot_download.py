@@ -90,3 +90,8 @@ async def test_something_else_answers(tmp_path: Path) -> None:
                 DISK, Endpoint(f"127.0.0.1:{port}", secure=False), tmp_path / "saved", 0.5
             )
     assert DISK.list_files(tmp_path) == []
+
+
+def test_a_password_is_not_shown() -> None:
+    endpoint = Endpoint("127.0.0.1:2379", secure=False, user="root", password="geheim")
+    assert "geheim" not in repr(endpoint)
