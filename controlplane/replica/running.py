@@ -189,16 +189,16 @@ class Running:
             if point is None:
                 return
             mark = self.driver.growth.mark()
-            older = await self.snapshots.save(point, self._around.state_machine)
+            saved = await self.snapshots.save(point, self._around.state_machine)
         finally:
             self.snapshots.saving = False
         if self.node.raft.log.snapshot.index >= point.index:
             # A leader's has replaced the log meanwhile, and the file of this one perhaps as well.
             return
-        self.driver.growth.saved(mark, self.snapshots.size(point))
+        self.driver.growth.saved(mark, saved.size)
         compact_to = self._compact_to(point)
         self.node.snapshot_saved(point, compact_to)
-        self._persister.run(self._writer.remove_before(min(older, compact_to) + 1))
+        self._persister.run(self._writer.remove_before(min(saved.older, compact_to) + 1))
 
     def _compact_to(self, point: SnapshotMeta) -> int:
         """The last entry that need not stay in the log behind a snapshot."""

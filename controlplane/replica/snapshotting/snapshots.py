@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.replica.state_machine import StateMachine
@@ -41,6 +41,15 @@ class StoredSnapshot:
             yield data
 
 
+class Saved(NamedTuple):
+    """What is known of a snapshot when it has been saved."""
+
+    size: int
+    """Bytes of its file."""
+    older: int
+    """The entry up to which older snapshots reach: where the log must still begin."""
+
+
 class Snapshots:
     """The snapshot files in one data directory, and who is at work on them."""
 
@@ -51,10 +60,10 @@ class Snapshots:
         self.saving = False
         """Whether whoever calls `save` is at it."""
 
-    async def save(self, snapshot: SnapshotMeta, state_machine: StateMachine) -> int:
-        """Write the state as of now; return the entry up to which older snapshots reach.
+    async def save(self, snapshot: SnapshotMeta, state_machine: StateMachine) -> Saved:
+        """Write the state as of now, and remove old files. Raises OSError.
 
-        That is where the log must still begin. Raises OSError.
+        Its own file may be among them, if a leader has sent two newer ones meanwhile.
         """
         cluster_id = self._data_dir.identity.cluster_id
         pieces = snapshot_file.encode(cluster_id, snapshot, _begun(state_machine.snapshot()))
@@ -67,7 +76,7 @@ class Snapshots:
             await self._run(part.abandon)
             raise
         log.info("saved a snapshot at entry %d", snapshot.index)
-        return await self.remove_old()
+        return Saved(part.size, await self.remove_old())
 
     async def remove_old(self) -> int:
         """Keep the newest two; return the entry up to which the older one reaches."""
