@@ -7,16 +7,12 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from podling.aiokit import durations
-from podling.launcher.errors import LauncherError
+from podling.launcher import flag_values
+from podling.launcher.flag_values import SettingsError
 from podling.launcher.store import member_urls
 from podling.launcher.store.member_urls import Url
 
 PORT_MAX = 0xFFFF
-
-
-class SettingsError(LauncherError):
-    """Flags that are wrong, or do not go together; nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +95,10 @@ def settings(flags: ApiServerFlags) -> ApiServerSettings:
         serving=_serving(flags),
         kubelet_client=_kubelet_client(flags),
         service_range=flags.service_cluster_ip_range,
-        event_ttl=_duration("event-ttl", flags.event_ttl),
-        compaction_interval=_duration("etcd-compaction-interval", flags.etcd_compaction_interval),
+        event_ttl=flag_values.duration("event-ttl", flags.event_ttl),
+        compaction_interval=flag_values.duration(
+            "etcd-compaction-interval", flags.etcd_compaction_interval
+        ),
         not_ready_toleration=flags.default_not_ready_toleration_seconds,
         unreachable_toleration=flags.default_unreachable_toleration_seconds,
     )
@@ -109,7 +107,7 @@ def settings(flags: ApiServerFlags) -> ApiServerSettings:
 def _etcd_tls(flags: ApiServerFlags, *, secure: bool) -> Files | None:
     tls = _files("etcd-certfile", flags.etcd_certfile, "etcd-keyfile", flags.etcd_keyfile)
     if secure:
-        return Files(*tls, _path(flags.etcd_cafile))
+        return Files(*tls, flag_values.path(flags.etcd_cafile))
     if flags.etcd_cafile or tls[0]:
         raise SettingsError(
             "--etcd-cafile and --etcd-certfile are for https, but --etcd-servers has http"
@@ -126,7 +124,7 @@ def _serving(flags: ApiServerFlags) -> Files:
             "--tls-cert-file needs --client-ca-file beside it, whose certificates tell who is "
             "asking; or leave both out, and they are made"
         )
-    return Files(*pair, _path(flags.client_ca_file))
+    return Files(*pair, flag_values.path(flags.client_ca_file))
 
 
 def _kubelet_client(flags: ApiServerFlags) -> Files | None:
@@ -140,18 +138,15 @@ def _kubelet_client(flags: ApiServerFlags) -> Files | None:
         raise SettingsError(
             "--kubelet-client-certificate needs --kubelet-certificate-authority beside it"
         )
-    return Files(*pair, _path(flags.kubelet_certificate_authority))
+    return Files(*pair, flag_values.path(flags.kubelet_certificate_authority))
 
 
 def _files(
     certificate_flag: str, certificate: str, key_flag: str, key: str
 ) -> tuple[Path | None, Path | None]:
-    if bool(certificate) != bool(key):
-        there, missing = (
-            (certificate_flag, key_flag) if certificate else (key_flag, certificate_flag)
-        )
-        raise SettingsError(f"--{there} needs --{missing} beside it")
-    return _path(certificate), _path(key)
+    pair = flag_values.path(certificate), flag_values.path(key)
+    flag_values.check_pair(certificate_flag, pair[0], key_flag, pair[1])
+    return pair
 
 
 def _advertised(flags: ApiServerFlags) -> str:
@@ -177,14 +172,3 @@ def _check_address(flag: str, text: str) -> None:
         ipaddress.ip_address(text)
     except ValueError as error:
         raise SettingsError(f"--{flag}: {error}") from None
-
-
-def _duration(flag: str, text: str) -> float:
-    try:
-        return durations.parse(text)
-    except ValueError as error:
-        raise SettingsError(f"--{flag}: {error}") from None
-
-
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from podling.aiokit import durations
 from podling.controlplane.store import compaction_policy
-from podling.launcher.errors import LauncherError
+from podling.launcher import flag_values
+from podling.launcher.flag_values import SettingsError
 from podling.launcher.store import member_urls
 from podling.launcher.store.member_urls import Url
 from podling.launcher.store.store_flags import StoreFlags
@@ -32,10 +32,6 @@ LEVELS = {
     "panic": "CRITICAL",
     "fatal": "CRITICAL",
 }
-
-
-class SettingsError(LauncherError):
-    """Flags that are wrong, or do not go together; nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +130,12 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         quota=flags.quota_backend_bytes,
         max_request_bytes=flags.max_request_bytes,
         max_txn_ops=flags.max_txn_ops,
-        progress_interval=_duration(
+        progress_interval=flag_values.duration(
             "watch-progress-notify-interval", flags.watch_progress_notify_interval
         ),
         token_ttl=flags.auth_token_ttl,
         bcrypt_cost=flags.bcrypt_cost,
-        corrupt_check_interval=_duration("corrupt-check-time", flags.corrupt_check_time),
+        corrupt_check_interval=flag_values.duration("corrupt-check-time", flags.corrupt_check_time),
         compaction_mode=flags.auto_compaction_mode,
         compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
@@ -224,9 +220,9 @@ def _members(
 
 def _client_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
     tls = TlsSettings(
-        certificate=_path(flags.cert_file),
-        key=_path(flags.key_file),
-        authority=_path(flags.trusted_ca_file),
+        certificate=flag_values.path(flags.cert_file),
+        key=flag_values.path(flags.key_file),
+        authority=flag_values.path(flags.trusted_ca_file),
         automatic=flags.auto_tls and not flags.cert_file,
         names_users=flags.client_cert_auth,
     )
@@ -235,9 +231,9 @@ def _client_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
 
 def _peer_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
     tls = TlsSettings(
-        certificate=_path(flags.peer_cert_file),
-        key=_path(flags.peer_key_file),
-        authority=_path(flags.peer_trusted_ca_file),
+        certificate=flag_values.path(flags.peer_cert_file),
+        key=flag_values.path(flags.peer_key_file),
+        authority=flag_values.path(flags.peer_trusted_ca_file),
         automatic=flags.peer_auto_tls and not flags.peer_cert_file,
         allowed_names=frozenset({flags.peer_cert_allowed_cn} - {""}),
     )
@@ -272,9 +268,7 @@ def _checked(
                     f"--{urls_flag}, or leave --{prefix}{flag} out"
                 )
         return None
-    if (tls.certificate is None) != (tls.key is None):
-        there, missing = ("cert", "key") if tls.key is None else ("key", "cert")
-        raise SettingsError(f"--{prefix}{there}-file needs --{prefix}{missing}-file beside it")
+    flag_values.check_pair(f"{prefix}cert-file", tls.certificate, f"{prefix}key-file", tls.key)
     if tls.certificate is None and not tls.automatic:
         raise SettingsError(
             f"--{urls_flag} has https, but there is no --{prefix}cert-file and --{prefix}key-file; "
@@ -293,13 +287,6 @@ def _retention(flags: StoreFlags) -> float:
         raise SettingsError(
             f"--auto-compaction-mode, --auto-compaction-retention: {error}"
         ) from None
-
-
-def _duration(flag: str, text: str) -> float:
-    try:
-        return durations.parse(text)
-    except ValueError as error:
-        raise SettingsError(f"--{flag}: {error}") from None
 
 
 def _log_level(text: str) -> str:
@@ -324,10 +311,6 @@ def _warnings(clients: tuple[Url, ...], peers: tuple[Url, ...]) -> list[str]:
         for url in urls
         if not url.secure and not url.is_loopback
     ]
-
-
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
 
 
 def _token_warnings(flags: StoreFlags, tls: TlsSettings | None) -> list[str]:
