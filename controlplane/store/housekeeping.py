@@ -1,4 +1,6 @@
-"""What a member does without being asked.
+"""What a member does without being asked, each of it in a task of its own.
+
+A revocation or an alarm may wait seconds for a quorum; freeing history must not wait with it.
 
 Every member: free compacted history, forget old tokens, look at its size. The leader: revoke
 expired leases, raise the cluster's version, have the members compared.
@@ -23,8 +25,9 @@ log = logging.getLogger(__name__)
 SWEEP_SLICE = 500
 """Changes of compacted history freed between two turns of the event loop."""
 
-EXPIRY_BATCH = 100
-"""Expired leases revoked at a time."""
+EXPIRY_BATCH = 200
+"""Expired leases revoked at a time: with the default interval somewhat less than 1000 a second, at
+which etcd draws the line too (server/lease/lessor.go)."""
 
 
 class Housekeeping:
@@ -50,7 +53,9 @@ class Housekeeping:
 
     def start(self) -> None:
         self._unsubscribe = self._replica.subscribe_leadership(self._leadership_changed)
-        self._tasks.spawn(self._keep_house(), name="housekeeping")
+        self._tasks.spawn(self._free(), name="free")
+        self._tasks.spawn(self._weigh(), name="weigh")
+        self._tasks.spawn(self._lead(), name="lead")
         if self._config.corrupt_check_interval:
             self._tasks.spawn(self._compare(), name="corrupt-check")
 
@@ -70,14 +75,21 @@ class Housekeeping:
         if leading:
             self._machine.leases.renew_all(asyncio.get_running_loop().time())
 
-    async def _keep_house(self) -> None:
+    async def _free(self) -> None:
         now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._config.housekeeping_interval)
-            if self._machine.store.unswept:
-                await self.sweep()
+            await self.sweep()
             self._machine.tokens.expire(now())
+
+    async def _weigh(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.housekeeping_interval)
             await self._alarms.weigh()
+
+    async def _lead(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.housekeeping_interval)
             if self._leading:
                 await self._revoke_expired()
                 await self._upgrade()
