@@ -12,6 +12,7 @@ from podling.controlplane.wal.disk import Disk, Lock
 from podling.controlplane.wal.errors import Damaged, DataDirectoryError
 from podling.controlplane.wal.log_reader import LogContents
 from podling.controlplane.wal.log_writer import SEGMENT_BYTES, LogWriter
+from podling.controlplane.wal.part_file import PART_SUFFIX
 from podling.controlplane.wal.segments import Identity
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class DataDir:
         """Remove what was being written; make durable what the process before saw as renamed."""
         for directory in (self.log_path, self.snapshots_path):
             for name in self.disk.list_files(directory):
-                if name.endswith(snapshot_file.PART_SUFFIX):
+                if name.endswith(PART_SUFFIX):
                     self.disk.remove(directory / name)
             self.disk.sync_directory(directory)
 
@@ -190,7 +191,7 @@ def write_identity(disk: Disk, directory: Path, identity: Identity) -> None:
         "member_id": f"{identity.member_id:x}",
     }
     path = directory / IDENTITY
-    part = path.with_name(path.name + snapshot_file.PART_SUFFIX)
+    part = path.with_name(path.name + PART_SUFFIX)
     file = disk.open(part)
     file.truncate(0)
     file.write(0, json.dumps(fields, indent=2).encode() + b"\n", sync=True)

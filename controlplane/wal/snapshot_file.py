@@ -12,13 +12,13 @@ from pathlib import Path
 
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.wal import encoding, records
-from podling.controlplane.wal.disk import Disk, File
+from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.errors import SNAPSHOT_REMEDY, Damaged
+from podling.controlplane.wal.part_file import PartFile
 from podling.controlplane.wal.records import RecordKind
 
 READ_BYTES = 256 * 1024
 """Pieces in which files are read and streamed."""
-PART_SUFFIX = ".part"
 
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.snap")
 _HEAD = struct.Struct("<Q")
@@ -61,37 +61,14 @@ def encode(cluster_id: int, snapshot: SnapshotMeta, state: Iterable[bytes]) -> I
     yield records.encode(RecordKind.END, _END.pack(count, size), checksum)[0]
 
 
-class SnapshotPart:
+class SnapshotPart(PartFile):
     """A snapshot file being written, in jobs of the disk's worker."""
 
     def __init__(
         self, disk: Disk, directory: Path, snapshot: SnapshotMeta, *, received: bool = False
     ) -> None:
         """`received` from a leader; this member may be saving the same one itself meanwhile."""
-        self._disk = disk
-        self._target = path_of(directory, snapshot)
-        origin = ".received" if received else ""
-        self._path = self._target.with_name(self._target.name + origin + PART_SUFFIX)
-        self._file: File | None = None
-        self._size = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self._size
-
-    def write(self, data: bytes) -> None:
-        if self._file is None:
-            if self._disk.exists(self._path):
-                self._disk.remove(self._path)
-            self._file = self._disk.open(self._path)
-        self._file.write(self._size, data, sync=False)
-        self._size += len(data)
-
-    @property
-    def path(self) -> Path:
-        """Where it is until it is named."""
-        return self._path
+        super().__init__(disk, path_of(directory, snapshot), origin=".received" if received else "")
 
     def finish(self, cluster_id: int) -> None:
         """Make it durable, read it back, and give it its name. Raises Damaged."""
@@ -100,27 +77,13 @@ class SnapshotPart:
 
     def seal(self, cluster_id: int) -> None:
         """Make it durable and read it back. Raises Damaged."""
-        if self._file is None:
-            raise Damaged(self._path, 0, "nothing was written", SNAPSHOT_REMEDY)
-        self._file.sync()
-        self._file.close()
-        self._file = None
-        snapshot = check(self._disk, self._path, cluster_id)
+        if not self.size:
+            raise Damaged(self.path, 0, "nothing was written", SNAPSHOT_REMEDY)
+        self.sync()
+        snapshot = check(self._disk, self.path, cluster_id)
         if path_of(self._target.parent, snapshot) != self._target:
             reason = f"it holds the state at {snapshot.index}, which is not what was announced"
-            raise Damaged(self._path, 0, reason, SNAPSHOT_REMEDY)
-
-    def name(self) -> None:
-        """Give it its name: from then on a start may choose it."""
-        self._disk.rename(self._path, self._target)
-
-    def abandon(self) -> None:
-        """Remove what was written so far."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._disk.exists(self._path):
-            self._disk.remove(self._path)
+            raise Damaged(self.path, 0, reason, SNAPSHOT_REMEDY)
 
 
 def check(disk: Disk, path: Path, cluster_id: int) -> SnapshotMeta:

@@ -18,6 +18,7 @@ from podling.controlplane.store.offline.snapshot_inspection import (
 from podling.controlplane.wal import data_dir, log_reader, snapshot_file
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.errors import LOG_REMEDY, SNAPSHOT_REMEDY, DataDirectoryError
+from podling.controlplane.wal.part_file import PART_SUFFIX
 from podling.controlplane.wal.segments import Identity
 
 _PART_REMEDY = "Nothing: it is being written, or was; the next start removes it"
@@ -119,7 +120,7 @@ def _read_snapshots(disk: Disk, found: Inspection) -> None:
             problem = Problem(report.path, report.offset, report.damage, remedy, harmless=readable)
             found.problems.append(problem)
     for file in disk.list_files(directory):
-        part = file.endswith(snapshot_file.PART_SUFFIX)
+        part = file.endswith(PART_SUFFIX)
         if part or file.endswith(data_dir.DAMAGED_SUFFIX):
             what = "it is not complete" if part else "it was damaged"
             remedy = _PART_REMEDY if part else _PASSED_OVER_REMEDY

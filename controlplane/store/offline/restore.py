@@ -19,10 +19,10 @@ from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.wal import snapshot_file
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import Disk
+from podling.controlplane.wal.part_file import PART_SUFFIX
 from podling.controlplane.wal.segments import Identity
 from podling.controlplane.wal.snapshot_file import SnapshotPart
 
-_PART_SUFFIX = ".part"
 _FIRST_INDEX, _FIRST_TERM = 1, 1
 """Where the new cluster's log begins: everything restored counts as one entry."""
 
@@ -66,7 +66,7 @@ def restore(disk: Disk, request: RestoreRequest) -> Restored:
     identity = Identity(
         cluster_id_of(members), member_id_of(request.cluster[request.name], request.token)
     )
-    part = request.data_dir.with_name(request.data_dir.name + _PART_SUFFIX)
+    part = request.data_dir.with_name(request.data_dir.name + PART_SUFFIX)
     _clear(disk, part)
     configuration = configuration_of(Membership(members))
     _write(disk, part, identity, SnapshotMeta(_FIRST_INDEX, _FIRST_TERM, configuration), machine)

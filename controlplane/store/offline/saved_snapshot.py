@@ -14,13 +14,13 @@ from typing import TypeVar
 from podling.controlplane.store.machine import snapshots
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.store.offline.snapshot_inspection import summarise
-from podling.controlplane.wal.disk import Disk, File
+from podling.controlplane.wal.disk import Disk
+from podling.controlplane.wal.part_file import PartFile
 
 T = TypeVar("T")
 
 HASH_SIZE = hashlib.sha256().digest_size
 _PIECE = 256 * 1024
-_PART_SUFFIX = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +36,22 @@ class SnapshotStatus:
     """Bytes of the file."""
 
 
-class SnapshotWriter:
+class SnapshotWriter(PartFile):
     """Writes what is streamed beside its place, checks it, and puts it there."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         """Raises OfflineError if something is there already."""
         if disk.exists(path):
             raise OfflineError(f"{path} exists; remove it, or save to another file")
-        self._disk = disk
-        self._path = path
-        self._part = path.with_name(path.name + _PART_SUFFIX)
-        if disk.exists(self._part):
-            disk.remove(self._part)
-        self._file: File | None = disk.open(self._part)
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        if self._file is not None:
-            self._file.write(self.size, data, sync=False)
-            self.size += len(data)
+        super().__init__(disk, path)
 
     def finish(self) -> None:
         """Make it durable under its name; raises OfflineError if the hash does not match."""
-        if self._file is not None:
-            self._file.sync()
-            self._close()
-        hash_state(self._disk, self._part)
-        self._disk.rename(self._part, self._path)
-
-    def abandon(self) -> None:
-        """Leave nothing."""
-        self._close()
-        if self._disk.exists(self._part):
-            self._disk.remove(self._part)
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if not self.size:
+            raise OfflineError("there is nothing in it")
+        self.sync()
+        hash_state(self._disk, self.path)
+        self.name()
 
 
 def read_state(disk: Disk, path: Path) -> Iterator[bytes]:

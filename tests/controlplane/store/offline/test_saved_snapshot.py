@@ -52,6 +52,15 @@ def test_a_stream_that_is_not_whole_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_stream_leaves_nothing(tmp_path: Path) -> None:
+    writer = SnapshotWriter(DISK, tmp_path / "saved")
+    with pytest.raises(OfflineError, match="nothing in it"):
+        writer.finish()
+    writer.abandon()
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     (tmp_path / "saved").write_text("mine")
 
