@@ -141,7 +141,9 @@ class Running:
         return known.name if known is not None and known.name else f"member {member:x}"
 
     def end_in(self, delay: float, error: Exception) -> None:
-        """Fail with `error` after so many seconds."""
+        """Fail with `error` after so many seconds, counted from the last time this is said."""
+        if self._ending is not None:
+            self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(delay, self.driver.fail, error)
 
     def halt(self) -> None:

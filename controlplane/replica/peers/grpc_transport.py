@@ -247,5 +247,8 @@ class GrpcTransport:
         self._update_connected()
 
     def stream_ended(self, stream: Incoming) -> None:
-        self._incoming[stream.caller.member_id].remove(stream)
+        caller = stream.caller.member_id
+        self._incoming[caller].remove(stream)
+        if not self._incoming[caller]:
+            del self._incoming[caller]
         self._update_connected()
