@@ -60,11 +60,12 @@ def vote_result(configuration: Configuration, votes: Mapping[int, bool]) -> Vote
 
 def has_quorum(configuration: Configuration, members: frozenset[int] | set[int]) -> bool:
     """Whether `members` contain every needed majority."""
-    return all(len(half & members) >= _majority(half) for half in configuration.halves())
+    return all(len(half & members) >= majority(len(half)) for half in configuration.halves())
 
 
-def _majority(voters: frozenset[int]) -> int:
-    return len(voters) // 2 + 1
+def majority(count: int) -> int:
+    """How many of `count` voters decide."""
+    return count // 2 + 1
 
 
 def _majority_index(voters: frozenset[int], acknowledged: Mapping[int, int]) -> int:
@@ -77,8 +78,8 @@ def _majority_index(voters: frozenset[int], acknowledged: Mapping[int, int]) -> 
 def _majority_vote(voters: frozenset[int], votes: Mapping[int, bool]) -> VoteResult:
     granted = sum(votes.get(voter, False) for voter in voters)
     open_votes = sum(voter not in votes for voter in voters)
-    if granted >= _majority(voters):
+    if granted >= majority(len(voters)):
         return VoteResult.WON
-    if granted + open_votes >= _majority(voters):
+    if granted + open_votes >= majority(len(voters)):
         return VoteResult.PENDING
     return VoteResult.LOST

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from podling.controlplane.raft.messages import InstallSnapshot, Message
+from podling.controlplane.raft.quorum import has_quorum
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import MemberRemoved
 from podling.controlplane.replica.leadership import Leadership
@@ -44,10 +45,11 @@ class PeerEvents:
         self._running.driver.received(messages)
 
     def connected(self, peer: int) -> None:
-        voters = self._running.node.configuration.voters
-        reachable = voters & (self._transport.connected_peers() | {self._config.member_id})
-        if self._leadership.had_leader or 2 * len(reachable) <= len(voters):
+        configuration = self._running.node.configuration
+        reachable = self._transport.connected_peers() | {self._config.member_id}
+        if self._leadership.had_leader or not has_quorum(configuration, reachable):
             return
+        voters = configuration.voters
         if self._config.member_id in voters:
             # In turn, so that members which start together do not split the vote.
             rank = sorted(voters).index(self._config.member_id)

@@ -26,12 +26,12 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.alarms import StoreAlarms, checksum_of
 from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.authentication import Authentication
+from podling.controlplane.store.cluster_members import ClusterMembers
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.housekeeping import Housekeeping
 from podling.controlplane.store.machine import ranges, transactions
 from podling.controlplane.store.machine.auth import authorization
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
-from podling.controlplane.store.membership import ClusterMembers
 from podling.controlplane.store.passwords import BcryptPasswords, Passwords
 from podling.controlplane.store.proposer import Proposer, refusal_of
 from podling.controlplane.store.watch_streams import WatchStream

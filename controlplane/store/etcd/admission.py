@@ -6,9 +6,9 @@ from typing import Any
 
 from podling.controlplane.etcdpb import rpc_pb2
 from podling.controlplane.store import errors
+from podling.controlplane.store.cluster_members import ClusterMembers
 from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.methods import Handler, Method
-from podling.controlplane.store.membership import ClusterMembers
 
 MAX_CALLS = 10_000
 """Calls with one answer that may be under way."""

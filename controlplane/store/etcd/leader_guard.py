@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from podling.controlplane.store import errors
-from podling.controlplane.store.membership import ClusterMembers
+from podling.controlplane.store.cluster_members import ClusterMembers
 from podling.controlplane.store.watch_streams import WatchStream
 
 

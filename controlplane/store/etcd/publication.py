@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from podling.aiokit.tasks import OnDeath, TaskSet
 from podling.controlplane.store import errors
-from podling.controlplane.store.membership import ClusterMembers
+from podling.controlplane.store.cluster_members import ClusterMembers
 
 log = logging.getLogger(__name__)
 

@@ -45,29 +45,14 @@ class WaitingLine:
         #: "0" is the byte after "/".
         self._prefix_end = name + b"0"
 
-    async def join(self, lease: int, value: bytes = b"") -> Place:
-        """Stand in line, or stay where this lease stands already, with this value.
+    async def wait(self, lease: int, value: bytes = b"") -> Place:
+        """Stand in line, and return when it is the lease's turn; whoever stops waiting leaves it.
 
         Raises LeaseNotFound.
         """
-        key = self._prefix + b"%x" % lease
-        put = rq.PutRequest(key, value, lease)
-        absent = rq.Compare(key, rq.CompareTarget.CREATE, rq.CompareResult.EQUAL, 0)
-        answer = await self._store.txn(rq.TxnRequest([absent], [put], [rq.RangeRequest(key)]))
-        if answer.succeeded:
-            return Place(key, answer.revision)
-        (found,) = answer.responses
-        assert isinstance(found, rq.RangeResponse)
-        place = Place(key, found.kvs[0].create_revision)
-        if found.kvs[0].value != value:
-            await self.set(place, value, lease)
-        return place
-
-    async def wait(self, lease: int, value: bytes = b"") -> Place:
-        """`join`, and return when it is the lease's turn. Whoever stops waiting leaves the line."""
-        place = await self.join(lease, value)
+        place = await self._join(lease, value)
         try:
-            await self.turn(place)
+            await self._turn(place)
         except BaseException:
             with suppress(errors.StoreError):
                 await self.leave(place)
@@ -81,25 +66,6 @@ class WaitingLine:
     async def leave(self, place: Place) -> rq.TxnResponse:
         """Give the place up; it has not `succeeded` if it was lost before."""
         return await self._if_held(place, rq.DeleteRangeRequest(place.key))
-
-    async def turn(self, place: Place) -> None:
-        """Wait until nobody stands before this place."""
-        while True:
-            before = rq.RangeRequest(
-                self._prefix,
-                self._prefix_end,
-                limit=1,
-                sort_order=rq.SortOrder.DESCEND,
-                sort_target=rq.SortTarget.CREATE,
-                max_create_revision=place.created - 1,
-            )
-            found = await self._store.range(before)
-            if not found.kvs:
-                return
-            async with aclosing(self.changes(found.kvs[0].key, found.revision + 1)) as changes:
-                async for event, _ in changes:
-                    if event.deleted:
-                        break
 
     async def first(self) -> Told:
         """Whose turn it is now."""
@@ -135,6 +101,43 @@ class WaitingLine:
                     yield event, response.revision
         finally:
             stream.close()
+
+    async def _join(self, lease: int, value: bytes = b"") -> Place:
+        """Stand in line, or stay where this lease stands already, with this value.
+
+        Raises LeaseNotFound.
+        """
+        key = self._prefix + b"%x" % lease
+        put = rq.PutRequest(key, value, lease)
+        absent = rq.Compare(key, rq.CompareTarget.CREATE, rq.CompareResult.EQUAL, 0)
+        answer = await self._store.txn(rq.TxnRequest([absent], [put], [rq.RangeRequest(key)]))
+        if answer.succeeded:
+            return Place(key, answer.revision)
+        (found,) = answer.responses
+        assert isinstance(found, rq.RangeResponse)
+        place = Place(key, found.kvs[0].create_revision)
+        if found.kvs[0].value != value:
+            await self.set(place, value, lease)
+        return place
+
+    async def _turn(self, place: Place) -> None:
+        """Wait until nobody stands before this place."""
+        while True:
+            before = rq.RangeRequest(
+                self._prefix,
+                self._prefix_end,
+                limit=1,
+                sort_order=rq.SortOrder.DESCEND,
+                sort_target=rq.SortTarget.CREATE,
+                max_create_revision=place.created - 1,
+            )
+            found = await self._store.range(before)
+            if not found.kvs:
+                return
+            async with aclosing(self.changes(found.kvs[0].key, found.revision + 1)) as changes:
+                async for event, _ in changes:
+                    if event.deleted:
+                        break
 
     async def _if_held(self, place: Place, operation: rq.Operation) -> rq.TxnResponse:
         held = rq.Compare(place.key, rq.CompareTarget.CREATE, rq.CompareResult.EQUAL, place.created)
