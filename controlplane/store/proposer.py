@@ -51,11 +51,12 @@ class Proposer:
         Raises RequestTooLarge, NotCapable, TooManyRequests, NoLeader, Stopped (nothing was
         proposed), Timeout (unknown), or what the state machine refuses it with.
         """
-        if user is not None:
-            request = OnBehalf(user, request)
         command = commands.encode(request)
         if len(command) > self._config.max_request_bytes:
             raise errors.RequestTooLarge
+        if user is not None:
+            # Who asks is not the client's to make shorter, and does not count.
+            command = commands.encode(OnBehalf(user, request))
         if commands.version_of(command) > self._machine.cluster_version:
             await self._capable(commands.version_of(command))
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import bcrypt
@@ -12,6 +13,7 @@ from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.auth_requests import Identity, PermissionType
 from podling.controlplane.store.config import StoreConfig
+from podling.controlplane.store.machine import commands
 from podling.controlplane.store.store import Store
 from tests.controlplane.store.members import PATIENCE, Members
 from tests.waiting import until
@@ -140,6 +142,16 @@ async def test_while_it_is_off_nobody_needs_to_be_known(members: Members) -> Non
     await store.put(rq.PutRequest(b"z"))
     with pytest.raises(errors.AuthNotEnabled):
         await store.auth.authenticate("root", "secret")
+
+
+async def test_a_users_name_does_not_count_towards_the_size_of_a_request(members: Members) -> None:
+    (store,) = await start(members, 1, replace(CONFIG, max_request_bytes=1000))
+    largest = 1000 - len(commands.encode(rq.PutRequest(b"a")))
+    anna = await store.auth.identify(await login(store, "anna", "anna's"))
+
+    await store.put(rq.PutRequest(b"a", bytes(largest)), user=anna)
+    with pytest.raises(errors.RequestTooLarge):
+        await store.put(rq.PutRequest(b"a", bytes(largest + 1)), user=anna)
 
 
 async def test_leases_expire_though_nobody_asks(members: Members) -> None:
