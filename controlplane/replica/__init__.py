@@ -3,8 +3,8 @@
 The only place where the three meet.
 
 * `replica` is what others use: propose, read_index, status, leadership, changes of membership.
-* `driver` is the Ready loop; `persister`, `proposals`, `reads` and `ticker` are its parts,
-  `running` wires them together, and `recovery` says what a start begins with.
+* `driver` is the Ready loop; `persister`, `proposals`, `gathering`, `reads` and `ticker` are its
+  parts, `running` wires them together, and `recovery` says what a start begins with.
 * `members/`: `membership` says who the members are, `roster` what one replica knows of that;
   `membership_changes` makes changes, as far as `reconfiguration` lets it; `pending_change` waits
   for one. `bootstrap` derives ids.

@@ -26,6 +26,7 @@ from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
 from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.replica.gathering import Gathering
 from podling.controlplane.replica.members.pending_change import PendingChange
 from podling.controlplane.replica.members.roster import Roster
 from podling.controlplane.replica.persister import Persister
@@ -39,8 +40,6 @@ from podling.controlplane.replica.transport import Transport
 
 log = logging.getLogger(__name__)
 
-LINGER = 0.005
-"""Seconds that a proposal may stand in line while earlier ones are on their way."""
 READ_RETRY = 0.25
 """Seconds after which a read that the leader has not answered is asked again."""
 
@@ -91,8 +90,7 @@ class Driver:
         self._request = parts.numbered_from
         self._refused = False
         """Proposals were refused; they stand in line until the next tick or leader."""
-        self._lingering: asyncio.TimerHandle | None = None
-        """Runs while proposals are held in line; over when it has fired."""
+        self._gathering = Gathering(self._loop, self.wake)
         self.growth = LogGrowth(config)
         self.stalled = False
         """The disk has not finished a write for as long as an election takes."""
@@ -116,6 +114,7 @@ class Driver:
     def stop(self, error: ReplicaStopped) -> None:
         """Do nothing more; whoever waits gets `error`, or hears that the outcome is unknown."""
         self.stopped = True
+        self._gathering.stop()
         self._parts.proposals.close(error)
         self._parts.reads.close(error)
         self._parts.changes.close(error)
@@ -204,7 +203,9 @@ class Driver:
     def _hand_over(self) -> None:
         """Give the core the proposals and reads that stand in line."""
         proposals, reads = self._parts.proposals, self._parts.reads
-        while proposals.waiting and not self._refused and not self._linger():
+        while proposals.waiting and not self._refused:
+            if self._gathering.hold(proposals.in_line, on_their_way=proposals.on_their_way):
+                break
             self._request += 1
             batch = proposals.take(self._max_append)
             try:
@@ -214,27 +215,11 @@ class Driver:
                 self._refused = True
             else:
                 proposals.handed_over(batch, to.term, 0 if to.first_index else self._request)
+                self._gathering.handed_over(len(batch))
         self._hand_over_change()
         request = reads.next_request(self._loop.time())
         if request and not self._parts.node.read_index(request):
             reads.ask_again()
-
-    def _linger(self) -> bool:
-        """Whether to hold proposals in line for a moment.
-
-        What a batch costs, in messages, writes to disk and turns of the loop, hardly depends on its
-        size. So while one is on its way the next gathers, as in group commit; but not for longer
-        than `LINGER`, in case the way is long.
-        """
-        now, timer = self._loop.time(), self._lingering
-        if self._parts.proposals.on_their_way and (timer is None or now < timer.when()):
-            if timer is None:
-                self._lingering = self._loop.call_later(LINGER, self.wake)
-            return True
-        if timer is not None:
-            timer.cancel()
-            self._lingering = None
-        return False
 
     def _hand_over_change(self) -> None:
         change = self._parts.changes.waiting

@@ -90,6 +90,11 @@ class Proposals:
         return bool(self._line)
 
     @property
+    def in_line(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
+
+    @property
     def on_their_way(self) -> bool:
         """Whether any are handed over and not applied yet."""
         return bool(self._handed)
