@@ -78,7 +78,13 @@ class MembershipChanges:
         return await self._change(lambda now: now.with_published(me, name, client_urls), timeout)
 
     async def _change(self, edit: Edit, timeout: float) -> Membership:
-        """Make the members what `edit` says, unless that is nothing new; return them."""
+        """Make the members what `edit` says, unless that is nothing new; return them.
+
+        The configuration never becomes a joint one (Raft paper, section 6). Every edit adds,
+        removes or promotes at most one member, and the core takes a change only of the
+        configuration that the edit was made from, so the sets of voters before and after differ in
+        one member at most: any two majorities of them share one (thesis, section 4.1).
+        """
         deadline = asyncio.get_running_loop().time() + timeout
         async with self._my_turn(deadline):
             while True:
