@@ -15,6 +15,9 @@ from podling.controlplane.store.requests import (
     TxnRequest,
 )
 
+LISTS = 16
+"""Full lists that a transaction may come to, its nested ones included."""
+
 
 def check_range(request: RangeRequest) -> None:
     """Raises EmptyKey."""
@@ -42,16 +45,20 @@ def check_txn(request: TxnRequest, max_ops: int) -> None:
     """Raises TooManyOps, DuplicateKey, and what is wrong with an operation.
 
     `max_ops` bounds each list of the request; a nested transaction has what its parent left over,
-    so that depth is bounded too.
+    so that depth is bounded too. As breadth at every depth would still come to far more than can
+    be applied in one piece, `LISTS` times as many are the most in all (not so in etcd).
     """
-    _check_operations(request, max_ops)
+    _check_operations(request, max_ops, LISTS * max_ops)
     _written(request.success)
     _written(request.failure)
 
 
-def _check_operations(request: TxnRequest, max_ops: int) -> None:
-    most = max(len(request.compare), len(request.success), len(request.failure))
-    if most > max_ops:
+def _check_operations(request: TxnRequest, max_ops: int, in_all: int) -> int:
+    """Returns what is left of `in_all`: comparisons and operations, nested ones included."""
+    lists = (request.compare, request.success, request.failure)
+    most = max(map(len, lists))
+    in_all -= sum(map(len, lists))
+    if most > max_ops or in_all < 0:
         raise errors.TooManyOps
     if not all(compare.key for compare in request.compare):
         raise errors.EmptyKey
@@ -63,7 +70,8 @@ def _check_operations(request: TxnRequest, max_ops: int) -> None:
         elif isinstance(operation, DeleteRangeRequest):
             check_delete_range(operation)
         else:
-            _check_operations(operation, max_ops - most)
+            in_all = _check_operations(operation, max_ops - most, in_all)
+    return in_all
 
 
 def _written(operations: Sequence[Operation]) -> tuple[set[bytes], KeyRanges]:
