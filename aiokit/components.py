@@ -52,8 +52,14 @@ class Stop:
         await self._asked.wait()
 
 
-async def run(components: Sequence[Component], stop: Stop) -> int:
-    """Run `components` until a signal or `stop`; return the process's exit code (0 or 1)."""
+async def run(
+    components: Sequence[Component], stop: Stop, expected: tuple[type[Exception], ...] = ()
+) -> int:
+    """Run `components` until a signal or `stop`; return the process's exit code (0 or 1).
+
+    An OSError at the start, or one of `expected`, is for whoever runs the process, who is told in a
+    line; any other is a defect, and is logged with its traceback.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
@@ -66,7 +72,8 @@ async def run(components: Sequence[Component], stop: Stop) -> int:
         await stop.asked()
         log.info("stopping")
     except Exception as error:
-        log.error("%s did not start: %s", started[-1].name, error, exc_info=error)
+        told = isinstance(error, (OSError, *expected)) and str(error)
+        log.error("%s did not start: %s", started[-1].name, error, exc_info=None if told else error)
         stop.failure = error
     finally:
         await _stop_all(started)

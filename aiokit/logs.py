@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+_HTTP_ERRORS = "aiohttp.http_exceptions"
 _LINE_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
 """What comes from outside must not look like a record of its own."""
 
@@ -45,6 +46,17 @@ def configure(process: str, level: str = "INFO", outputs: Sequence[str] = ("stde
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel("WARNING")
+    logging.getLogger("aiohttp.server").addFilter(_told_in_a_line)
+
+
+def _told_in_a_line(record: logging.LogRecord) -> bool:
+    """A client that does not speak HTTP, such as one of gRPC at a port for HTTP, is no defect."""
+    error = record.exc_info[1] if record.exc_info else None
+    # By its name: most processes that log have no need to import aiohttp.
+    if type(error).__module__ == _HTTP_ERRORS:
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def _handler(output: str) -> logging.Handler:

@@ -71,3 +71,32 @@ async def test_one_that_does_not_stop_keeps_no_other_from_it(
     stop.ask()
     await run([Part("a", story), Part("b", story, fails)], stop)
     assert story[-1] == "stop a"
+
+
+class Wrong(Part):
+    """Raises what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("wrong", [])
+        self._error = error
+
+    async def start(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "traceback"),
+    [
+        (OSError("port in use"), False),
+        (LookupError("no such directory"), False),
+        (TimeoutError(), True),
+        (ValueError("a defect"), True),
+    ],
+)
+async def test_only_a_defect_is_told_with_its_traceback(
+    error: Exception, traceback: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await run([Wrong(error)], Stop(), (LookupError,)) == 1
+
+    (record,) = (each for each in caplog.records if "did not start" in each.getMessage())
+    assert bool(record.exc_info) == traceback

@@ -1,10 +1,31 @@
 """One format for the logs of all processes."""
 
+import asyncio
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from podling.aiokit import logs
 from podling.aiokit.logs import LineFormatter
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Gives back what `configure` changes for the whole process."""
+    root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
+    handlers, level, filters = root.handlers[:], root.level, server.filters[:]
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:], server.filters[:] = handlers, filters
+    root.setLevel(level)
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:
@@ -31,3 +52,16 @@ def test_an_exception_follows_its_line() -> None:
     first, *rest = LineFormatter("node-1").format(failed).splitlines()
     assert first.endswith("podling.part: failed")
     assert rest[-1] == "ValueError: why"
+
+
+@pytest.mark.usefixtures("restored_logging")
+async def test_a_client_that_does_not_speak_http_is_told_in_a_line(tmp_path: Path) -> None:
+    logs.configure("replica-1", outputs=[str(tmp_path / "log")])
+    async with TestServer(web.Application()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert "WARNING replica-1 aiohttp.server: Error handling request from 127.0.0.1: 4" in line

@@ -25,13 +25,16 @@ from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import ReplicaConfig
+from podling.controlplane.replica.errors import ReplicaError
 from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peers.peer_security import PeerTls
+from podling.controlplane.replica.transport import TransportError
 from podling.controlplane.scheduler.scheduler import Scheduler, SchedulerConfig
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
+from podling.controlplane.wal.errors import DataDirectoryError
 from podling.kube.client import Client
 from podling.kube.event_recorder import EventRecorder
 from podling.kube.informer import InformerFactory
@@ -66,7 +69,7 @@ async def serve(layout: Layout, cluster: Cluster, name: str, listener: int | Non
         *managers.components(),
         ScheduledCollector(metrics),
     ]
-    return await components.run(parts, stop)
+    return await components.run(parts, stop, (DataDirectoryError, ReplicaError, TransportError))
 
 
 def _store(

@@ -17,9 +17,10 @@ from podling.aiokit.components import Component, Stop
 from podling.aiokit.loop_lag import LoopLag
 from podling.aiokit.service_manager import ServiceNotice
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.errors import NoLeader, ReplicaStopped
+from podling.controlplane.replica.errors import NoLeader, ReplicaError, ReplicaStopped
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peers.peer_security import PeerTls
+from podling.controlplane.replica.transport import TransportError
 from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
@@ -38,6 +39,8 @@ HTTP = "podling.controlplane.store.etcd.http_endpoints"
 """Imported where it is wanted; it takes as long as all the rest."""
 REQUEST_SECONDS = 5.0
 """How long a request may take when the leader does not change; two elections more as it does."""
+EXPECTED = (DataDirectoryError, ReplicaError, TransportError)
+"""What keeps a member from starting and is for whoever runs it: their texts say what to do."""
 
 
 class CannotStart(LauncherError):
@@ -81,7 +84,7 @@ async def _serve(settings: StoreSettings) -> int:
         Farewell(server, config.stop_timeout),
         ServiceNotice(),
     ]
-    return await components.run(parts, stop)
+    return await components.run(parts, stop, EXPECTED)
 
 
 def _server(
