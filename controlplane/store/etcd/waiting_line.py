@@ -69,15 +69,7 @@ class WaitingLine:
 
     async def first(self) -> Told:
         """Whose turn it is now."""
-        request = rq.RangeRequest(
-            self._prefix,
-            self._prefix_end,
-            limit=1,
-            sort_order=rq.SortOrder.ASCEND,
-            sort_target=rq.SortTarget.CREATE,
-        )
-        found = await self._store.range(request)
-        return Told(found.kvs[0] if found.kvs else None, found.revision)
+        return await self._at_end(rq.SortOrder.ASCEND)
 
     async def somebody(self, since: int) -> None:
         """Wait for a change of the line after the revision `since`."""
@@ -123,21 +115,26 @@ class WaitingLine:
     async def _turn(self, place: Place) -> None:
         """Wait until nobody stands before this place."""
         while True:
-            before = rq.RangeRequest(
-                self._prefix,
-                self._prefix_end,
-                limit=1,
-                sort_order=rq.SortOrder.DESCEND,
-                sort_target=rq.SortTarget.CREATE,
-                max_create_revision=place.created - 1,
-            )
-            found = await self._store.range(before)
-            if not found.kvs:
+            before = await self._at_end(rq.SortOrder.DESCEND, place.created - 1)
+            if before.kv is None:
                 return
-            async with aclosing(self.changes(found.kvs[0].key, found.revision + 1)) as changes:
+            async with aclosing(self.changes(before.kv.key, before.revision + 1)) as changes:
                 async for event, _ in changes:
                     if event.deleted:
                         break
+
+    async def _at_end(self, order: rq.SortOrder, max_created: int = 0) -> Told:
+        """Who stands first (ASCEND) or last, of those who came up to this revision; 0: of all."""
+        request = rq.RangeRequest(
+            self._prefix,
+            self._prefix_end,
+            limit=1,
+            sort_order=order,
+            sort_target=rq.SortTarget.CREATE,
+            max_create_revision=max_created,
+        )
+        found = await self._store.range(request)
+        return Told(found.kvs[0] if found.kvs else None, found.revision)
 
     async def _if_held(self, place: Place, operation: rq.Operation) -> rq.TxnResponse:
         held = rq.Compare(place.key, rq.CompareTarget.CREATE, rq.CompareResult.EQUAL, place.created)
