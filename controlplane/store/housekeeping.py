@@ -23,7 +23,8 @@ from podling.controlplane.store.proposer import Proposer
 log = logging.getLogger(__name__)
 
 SWEEP_SLICE = 500
-"""Changes of compacted history freed between two turns of the event loop."""
+"""Changes of compacted history, or keys of a replaced store, freed between two turns of the event
+loop."""
 
 EXPIRY_BATCH = 200
 """Expired leases revoked at a time: with the default interval somewhat less than 1000 a second, at
@@ -80,7 +81,19 @@ class Housekeeping:
         while True:
             await asyncio.sleep(self._config.housekeeping_interval)
             await self.sweep()
+            await self._take_apart_replaced()
             self._machine.tokens.expire(now())
+
+    async def _take_apart_replaced(self) -> None:
+        replaced = self._machine.replaced
+        for store in tuple(replaced):
+            while store.left:
+                if not store.take_apart(SWEEP_SLICE):
+                    # A snapshot or hash of it is still under way.
+                    break
+                await asyncio.sleep(0)
+            else:
+                replaced.remove(store)
 
     async def _weigh(self) -> None:
         while True:

@@ -171,8 +171,7 @@ class Store:
 
     async def _range_in_slices(self, request: rq.RangeRequest) -> rq.RangeResponse:
         """Read a long range at one revision, letting others run in between."""
-        store = self._machine.store
-        first = ranges.execute(store, request._replace(limit=RANGE_SLICE))
+        first = ranges.execute(self._machine.store, request._replace(limit=RANGE_SLICE))
         if not first.more:
             return first
         kvs, more = list(first.kvs), True
@@ -183,6 +182,8 @@ class Store:
             part = request._replace(
                 key=kvs[-1].key + b"\0", revision=at, limit=min(left, RANGE_SLICE)
             )
+            # A snapshot may have replaced the store by a later one, and the former is taken apart.
+            store = self._machine.store
             try:
                 following = ranges.execute(store, part)
             except errors.Compacted:

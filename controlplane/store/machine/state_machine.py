@@ -74,6 +74,8 @@ class StoreStateMachine:
         self.cluster_version = commands.FIRST_VERSION
         """The newest version of commands that may be proposed; the same on every member."""
         self.store = Mvcc()
+        self.replaced: list[Mvcc] = []
+        """Stores that snapshots have replaced, to be taken apart by whoever keeps house."""
         self.leases = Leases()
         self.watchers = Watchers(lambda: self.store, max_pending_bytes)
         self.auth = AuthStore()
@@ -140,6 +142,7 @@ class StoreStateMachine:
         for lease_id, key in contents.attached:
             leases.attach(lease_id, key)
         self.watchers.rewind(self.store.revision)
+        self.replaced.append(self.store)
         self.store, self.leases = contents.store, leases
         self.auth, self.alarms = contents.auth, contents.alarms
         # Those of users that are gone or have changed their passwords may be among them.

@@ -11,6 +11,7 @@ from podling.controlplane.store.key_values import Event
 from podling.controlplane.store.store import RANGE_SLICE, Store
 from podling.controlplane.store.watch_streams import WatchStream
 from tests.controlplane.store.members import PATIENCE, Members
+from tests.waiting import until
 
 EVERYTHING = rq.RangeRequest(b"\0", b"\0")
 
@@ -171,6 +172,30 @@ async def test_a_long_range_is_whole_and_of_one_revision(member: Store) -> None:
     assert not whole.more
     assert [kv.key for kv in limited.kvs] == keys[: RANGE_SLICE + 5]
     assert limited.more
+
+
+async def test_a_long_read_goes_on_in_the_store_that_has_replaced_the_one_it_began_with(
+    members: Members,
+) -> None:
+    (server,) = await members.start(1)
+    machine = server.machine
+    keys = [b"%06d" % number for number in range(RANGE_SLICE * 2 + 10)]
+    for key in keys:
+        machine.store.put(key, b"1", 0)
+    machine.store.commit()
+
+    async def replace() -> None:
+        machine.take(machine.load(machine.snapshot()))
+        machine.store.put(b"0", b"later", 0)
+        machine.store.commit()
+        for replaced in machine.replaced:
+            while replaced.take_apart(RANGE_SLICE):
+                pass
+
+    read = EVERYTHING._replace(serializable=True)
+    found, _ = await asyncio.gather(server.store.range(read), replace())
+    assert [kv.key for kv in found.kvs] == keys
+    await until(lambda: not machine.replaced, "nothing of it is kept")
 
 
 async def test_stopping_ends_every_watch(members: Members) -> None:

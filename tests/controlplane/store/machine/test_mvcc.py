@@ -159,6 +159,22 @@ def test_a_pinned_store_is_not_swept() -> None:
     assert store.sweep(10) == 3
 
 
+def test_a_replaced_store_is_taken_apart_in_slices_unless_pinned() -> None:
+    store = Mvcc()
+    for number in range(7):
+        store.put(b"%d" % number, b"1", 0)
+        store.commit()
+    store.delete(b"3")
+    store.commit()
+    store.pin()
+    assert store.take_apart(3) == 0
+    assert store.get(b"6") is not None
+    store.unpin()
+    assert [store.take_apart(3) for _ in range(4)] == [6, 6, 3, 0]
+    assert store.left == 0
+    assert store.next_keys(None, 100) == []
+
+
 def test_a_read_without_revision_sees_the_transaction_under_way() -> None:
     store = Mvcc()
     store.put(b"a", b"1", 0)
