@@ -21,6 +21,7 @@ from podling.controlplane.raft.messages import (
     EntryKind,
     Message,
     Refusal,
+    VoteRequest,
     VoteResponse,
 )
 from podling.controlplane.raft.progress import Progress, Window
@@ -136,9 +137,14 @@ class Raft:
         return self.log.term(self.log.committed) == self.term
 
     def send(self, message: Message) -> None:
-        """Queue a message, behind the disk if it promises what must be there."""
+        """Queue a message, behind the disk if it promises what must be there.
+
+        That a candidate asks for votes promises its term and the log it names: if it could forget
+        them, a vote that was given to them could come late, and count for a shorter log in the same
+        term.
+        """
         promises = (isinstance(message, AppendResponse) and not message.rejected) or (
-            isinstance(message, VoteResponse) and not message.pre
+            isinstance(message, VoteRequest | VoteResponse) and not message.pre
         )
         (self.outbox.after_persist if promises else self.outbox.messages).append(message)
 
