@@ -9,7 +9,6 @@ leads, as that of the API server that gets the most work does. Prints the median
 
 import argparse
 import asyncio
-import gc
 import random
 import socket
 import statistics
@@ -22,8 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from podling.aiokit import ids
+from podling.aiokit.collector import ScheduledCollector
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
@@ -200,10 +201,13 @@ async def lead(ports: list[int], folder: Path, options: argparse.Namespace) -> N
     async with asyncio.timeout(30):
         while await server.replica.leader_known() != 1:
             await server.replica.transfer_leadership(1)
-    gc.freeze()
+    # As in a replica's process.
+    collector = ScheduledCollector(CollectorRegistry())
+    await collector.start()
     try:
         await measure(server.store, options)
     finally:
+        await collector.stop()
         await server.stop()
 
 
