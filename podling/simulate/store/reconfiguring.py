@@ -106,5 +106,6 @@ async def _insist(
             await asyncio.sleep(RETRY)
             continue
         world.trace.note("changed", f"{what} at {member.name}: {sorted(done.members)}")
+        world.learn(done)
         then(done)
         return

@@ -89,7 +89,7 @@ class World:
             for number in range(1, settings.members + settings.spares + 1)
         }
         self._by_loop: dict[str, Member] = {each.name: each for each in self.members.values()}
-        self._begun_with = Membership(known)
+        self._learned = Membership(known)
         self.watches: list[Watching] = []
         self._tasks = TaskSet("clients", self._client_died)
         self._names = 0
@@ -208,13 +208,19 @@ class World:
         return all(self.history.position(each.number) == last for each in self._present())
 
     def _present(self) -> list[Member]:
-        """Who belongs to the cluster now; the first members, while nobody is there to tell."""
+        """Who belongs to the cluster now, as far as anybody has told."""
         return [self.members[number] for number in sorted(self._membership().members)]
 
     def _membership(self) -> Membership:
         """The newest that a member knows to be committed."""
-        known = [each.server.replica.membership for each in self.members.values() if each.server]
-        return max([self._begun_with, *known], key=lambda each: each.version)
+        for each in self.members.values():
+            if each.server:
+                self.learn(each.server.replica.membership)
+        return self._learned
+
+    def learn(self, membership: Membership) -> None:
+        """A member has told this; all who know of it may be down before long."""
+        self._learned = max(self._learned, membership, key=lambda each: each.version)
 
     def _incomplete(self) -> list[str]:
         return [watch.name for watch in self.watches if not watch.is_complete]

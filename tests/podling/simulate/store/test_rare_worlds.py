@@ -46,3 +46,19 @@ def test_a_leaders_snapshot_comes_while_the_member_saves_its_own_on_a_slow_disk(
 
         assert outcome.violation is None
         assert outcome.counts["restore"] > 0
+
+
+def test_nobody_is_left_of_the_first_members_and_the_last_one_crashes() -> None:
+    remove = {"member": "leader", "number": "leader"}
+    events = (
+        Event(2.1, "remove", remove),
+        Event(2.3, "add", {"member": "leader", "number": 6, "learner": False}),
+        Event(3.4, "remove", remove),
+        Event(3.9, "add", {"member": "leader", "number": 5, "learner": False}),
+        Event(4.6, "remove", remove),
+        Event(5.0, "remove", remove),
+        Event(13.6, "crash", {"member": "leader", "power": True}),
+    )
+    outcome = run(Schedule(50114, Settings(), events))
+
+    assert outcome.violation is None
