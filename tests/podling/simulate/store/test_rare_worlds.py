@@ -59,6 +59,6 @@ def test_nobody_is_left_of_the_first_members_and_the_last_one_crashes() -> None:
         Event(5.0, "remove", remove),
         Event(13.6, "crash", {"member": "leader", "power": True}),
     )
-    outcome = run(Schedule(50114, Settings(), events))
+    outcome = run(Schedule(50114, Settings(members=3, spares=3), events))
 
     assert outcome.violation is None
