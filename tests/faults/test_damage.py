@@ -87,7 +87,8 @@ async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: 
         flip(newest, middle(newest))
         victim.start()
         await rig.ready()
-        assert not newest.exists()
+        # It may have made another of the same entry since.
+        assert newest.with_name(f"{newest.name}.damaged").exists()
 
 
 async def test_half_a_record_at_the_end_is_cut_off_and_said(members: Members) -> None:
