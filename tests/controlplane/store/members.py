@@ -77,6 +77,14 @@ class Members:
             "the newest commands may be used",
         )
 
+    async def watched(self, watchers: int) -> None:
+        """Wait until clients have begun this many watches: what comes next, these are told."""
+        await until(
+            lambda: sum(server.store.status().watchers for server in self.servers) == watchers,
+            f"{watchers} watches are begun",
+            seconds=PATIENCE,
+        )
+
     async def leader(self) -> StoreServer:
         async with asyncio.timeout(PATIENCE):
             leader = await self.servers[0].replica.leader_known()

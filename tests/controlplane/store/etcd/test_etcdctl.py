@@ -75,6 +75,7 @@ async def test_a_mutex_is_held_by_one_at_a_time(run: Run) -> None:
 
 async def test_a_watch_is_told_what_happens(members: Members, run: Run) -> None:
     async with running(members.endpoints, "watch", "a", "--prev-kv") as watch:
+        await members.watched(1)
         for value in "123":
             await run("put", "a", value)
         await watch.says("PUT", "a", "1", "a", "2", "PUT", "a", "2", "a", "3")
@@ -85,6 +86,7 @@ async def test_a_watch_is_told_what_happens(members: Members, run: Run) -> None:
 async def test_watches_are_begun_one_after_the_other(members: Members, run: Run) -> None:
     async with running(members.endpoints, "watch", "--interactive") as watch:
         await watch.tell("watch a\nwatch b c\n")
+        await members.watched(2)
         await run("put", "a", "1", "")
         await watch.says("PUT", "a", "1")
         await run("put", "bb", "2")
@@ -134,11 +136,11 @@ async def test_keys_are_mirrored_to_another_cluster(
 
 
 async def test_a_lease_is_kept_alive_and_lost(members: Members, run: Run) -> None:
-    lease = (await run("lease", "grant", "1")).split()[1]
+    lease = (await run("lease", "grant", "2")).split()[1]
     await run("put", "a", "1", f"--lease={lease}")
     async with running(members.endpoints, "lease", "keep-alive", lease) as keeper:
-        for _ in range(4):
-            await keeper.says(f"lease {lease} keepalived with TTL(1)")
+        for _ in range(4):  # one a second
+            await keeper.says(f"lease {lease} keepalived with TTL(2)")
         assert await run("get", "a") == "a\n1\n"
     await until(lambda: not members.servers[0].store.status().leases, "the lease has run out")
     assert await run("get", "a") == ""
