@@ -27,10 +27,15 @@ class ConfigurationHistory:
         """Index of its entry; it may change no more if that is committed."""
         return self._items[-1][0]
 
-    @property
-    def previous(self) -> Configuration:
-        """The one in force before the latest; only while that is not committed."""
-        return self._items[-2][1]
+    def decided_by(self, member: int) -> int:
+        """The index of the latest, if only `member` voted in the one before it; 0 otherwise.
+
+        A joint configuration has to be decided by its own voters too.
+        """
+        if len(self._items) < 2 or self.latest.outgoing:
+            return 0
+        _, before = self._items[-2]
+        return self.latest_index if before.all_voters == {member} else 0
 
     def append(self, entries: Iterable[Entry]) -> None:
         for entry in entries:

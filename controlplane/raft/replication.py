@@ -21,30 +21,14 @@ from podling.controlplane.raft.state import Raft, Role
 def maybe_commit(raft: Raft) -> None:
     """LEADER: commit what a majority has, if it is of this term (paper, section 5.4.2)."""
     acknowledged = {member: each.match_index for member, each in raft.progress.items()}
-    index = max(committed_index(raft.configuration, acknowledged), _decided_alone(raft))
+    index = committed_index(raft.configuration, acknowledged)
     if raft.log.matches(index, raft.term) and raft.log.commit_to(index):
         raft.uncommitted.free_to(index)
 
 
-def _decided_alone(raft: Raft) -> int:
-    """LEADER: the index of a change that only this member had to agree to; 0 if there is none.
-
-    Whoever is the only voter adds a second one before that is started, and the change is asked for
-    before, too: with its own disk it cannot be lost, since nobody can be elected without it.
-    """
-    configurations = raft.log.configurations
-    if raft.configuration_committed or configurations.latest.outgoing:
-        return 0
-    alone = configurations.previous.voters == {raft.id}
-    return (
-        configurations.latest_index
-        if alone and raft.log.stable >= configurations.latest_index
-        else 0
-    )
-
-
 def own_log_written(raft: Raft) -> None:
     """This member's disk has caught up to `log.stable`."""
+    raft.commit_decided_alone()
     if raft.role is Role.LEADER:
         raft.progress[raft.id].acknowledge(raft.log.stable)
         maybe_commit(raft)

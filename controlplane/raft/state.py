@@ -103,6 +103,7 @@ class Raft:
         self.election_timeout = 0
         """Ticks, drawn anew whenever the role or the term changes."""
         self._reset_timers()
+        self.commit_decided_alone()
 
     @property
     def configuration(self) -> Configuration:
@@ -135,6 +136,18 @@ class Raft:
     def has_committed_in_term(self) -> bool:
         """Whether the commit index is known to be the newest (paper, section 8)."""
         return self.log.term(self.log.committed) == self.term
+
+    def commit_decided_alone(self) -> None:
+        """Commit a change of the members that only this one had to agree to, if its disk has it.
+
+        Whoever is the only voter adds a second one before that is started, so the second must not
+        be needed to decide that. Nor may it be after a crash: who added it was not told, perhaps,
+        and finds it among the members then. Nobody can be elected without this member's vote, and
+        nobody gets that without the entry, so it cannot be overwritten, whoever leads now.
+        """
+        index = self.log.configurations.decided_by(self.id)
+        if index <= self.log.stable and self.log.commit_to(index):
+            self.uncommitted.free_to(index)
 
     def send(self, message: Message) -> None:
         """Queue a message, behind the disk if it promises what must be there.

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from podling.aiokit.tasks import TaskSet
+from podling.controlplane.raft import configuration_entry
+from podling.controlplane.raft.messages import Entry, EntryKind
+from podling.controlplane.raft.storage import StoredState
 from podling.controlplane.replica.errors import (
     LearnerNotReady,
     MemberExists,
@@ -85,6 +88,39 @@ async def test_a_cluster_grows_from_one_to_five_and_shrinks_again(tmp_path: Path
         assert await group.equal() == [b"2", b"3", b"4", b"5", b"alone"]
         assert ids(group.replicas[5].membership) == [5]
         assert group.replicas[5].membership.removed == {1, 2, 3, 4}
+
+
+async def test_the_only_voter_crashes_before_it_could_say_that_a_second_one_was_added(
+    tmp_path: Path,
+) -> None:
+    async with memory_group(tmp_path, size=1) as (group, _):
+        await write(group, 1, 3)
+        await group.stop()
+        append_change(group, Member("", (group.url(2),)))
+
+        await group.start(1)
+
+        membership = group.replicas[1].membership
+        assert ids(membership) == [1, 2]
+        group.joining[2] = membership.members
+        await group.start(2)
+        await group.replicas[1].propose(b"both")
+        assert len(await group.equal()) == 4
+
+
+def append_change(group: Group, second: Member) -> None:
+    """Leave in the log of member 1, which is stopped, what it writes when a second is added."""
+    config = group.config(1)
+    directory = DataDir.open(OsDisk(), config.data_dir, Identity(config.cluster_id, 1))
+    recovered = directory.recover(StoredState())
+    stored, writer = recovered.stored, recovered.writer
+    after = Membership(config.members).with_added(2, second)
+    data = configuration_entry.encode(configuration_of(after))
+    last = stored.entries[-1]
+    writer.open()()
+    writer.append(None, [Entry(last.index + 1, last.term, EntryKind.CONFIGURATION, data)])()
+    writer.close()()
+    directory.close()
 
 
 async def test_any_replica_changes_the_members(tmp_path: Path) -> None:

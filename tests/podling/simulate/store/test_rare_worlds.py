@@ -62,3 +62,17 @@ def test_nobody_is_left_of_the_first_members_and_the_last_one_crashes() -> None:
     outcome = run(Schedule(50114, Settings(members=3, spares=3), events))
 
     assert outcome.violation is None
+
+
+def test_the_only_voter_loses_its_power_at_every_step_of_adding_a_second_one() -> None:
+    add = {"member": 1, "number": 2, "learner": False}
+    for steps in range(1, 5):
+        events = (
+            Event(1.0, "add", add),
+            Event(1.0, "cut_power", {"member": 1, "steps": steps}),
+            Event(2.0, "restart", {"member": 1}),
+        )
+        outcome = run(Schedule(steps, Settings(members=1, spares=1), events))
+
+        assert outcome.violation is None
+        assert outcome.counts["power-loss"] == 1
