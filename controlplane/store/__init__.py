@@ -9,7 +9,8 @@ The floors, each importing only those below it:
 * `store_server`: the wiring of one member.
 * `etcd/`: the gRPC face. `messages` (our values <-> protobuf), `rpc_*`, `grpc_listener`.
 * `store`: the asynchronous façade. Decoded request in, response out; free of the gRPC library.
-* `housekeeping`, `authentication`, `alarms`: parts of it; `proposer` is their way to the replicas.
+* `housekeeping`, `authentication` (with `token_providers`), `alarms`: parts of it; `proposer` is
+  their way to the replicas.
 * `machine/`: what the members replicate. Pure: no clock, dice, sockets or asyncio.
 * the vocabulary: `requests`, `auth_requests`, `key_values`, `errors`
 """

@@ -5,23 +5,18 @@ request as an `Identity`; what it may do is checked where the request is carried
 authentication is not enabled there are no identities, and everything is allowed.
 """
 
-import asyncio
 import base64
 import logging
-from collections.abc import Callable
 
 from podling.controlplane.store import auth_requests as rq
 from podling.controlplane.store import errors
 from podling.controlplane.store.auth_requests import Identity
-from podling.controlplane.store.machine.auth import tokens
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.passwords import Passwords
 from podling.controlplane.store.proposer import Proposer
+from podling.controlplane.store.token_providers import TokenProvider
 
 log = logging.getLogger(__name__)
-
-_SECRET_DRAWS = 2
-"""Random 64-bit numbers in the secret of a token."""
 
 
 class Authentication:
@@ -32,13 +27,12 @@ class Authentication:
         machine: StoreStateMachine,
         proposer: Proposer,
         passwords: Passwords,
-        new_id: Callable[[], int],
+        tokens: TokenProvider,
     ) -> None:
-        """`new_id` draws random 64-bit numbers that nobody can guess."""
         self._machine = machine
         self._proposer = proposer
         self._passwords = passwords
-        self._new_id = new_id
+        self._tokens = tokens
 
     @property
     def enabled(self) -> bool:
@@ -55,13 +49,14 @@ class Authentication:
         None while authentication is not enabled, and for who shows nothing. Raises
         InvalidAuthToken.
         """
-        user = await self._user_of(token) if token else None
+        shown = await self._tokens.identity_of(token) if token else None
         if not self.enabled:
             return None
-        if token and user is None:
+        if token and shown is None:
             raise errors.InvalidAuthToken
-        name = user or certificate_name
-        return Identity(name, self._machine.auth.revision) if name else None
+        if shown is None and certificate_name:
+            return Identity(certificate_name, self._machine.auth.revision)
+        return shown
 
     def forget_old_tokens(self, index: int) -> None:
         """Know none of the tokens that were given out up to the log entry at `index`."""
@@ -78,7 +73,7 @@ class Authentication:
     async def authenticate(self, name: str, password: str) -> rq.AuthenticateResponse:
         """Give out a token, which all members know from then on.
 
-        Raises AuthNotEnabled, AuthFailed and NoPasswordUser.
+        Raises AuthNotEnabled, AuthFailed, NoPasswordUser and VerifyOnly.
         """
         while True:
             await self._proposer.linearize()
@@ -94,12 +89,9 @@ class Authentication:
             if not await self._passwords.fits(password, user.password_hash):
                 log.info("a wrong password was given for user %r", name)
                 raise errors.AuthFailed
-            secret = "".join(f"{self._new_id():016x}" for _ in range(_SECRET_DRAWS))
-            request = rq.AuthenticateRequest(name, tokens.hash_of(secret))
-            index = await self._proposer.propose(request)
+            token = await self._tokens.assign(name, checked_at)
             # The password may have been changed meanwhile.
             if self._machine.auth.revision == checked_at:
-                token = tokens.issue(secret, index)
                 return rq.AuthenticateResponse(self._machine.store.revision, token)
 
     async def change(
@@ -171,20 +163,6 @@ class Authentication:
     async def _read_as_admin(self, user: Identity | None) -> None:
         await self._proposer.linearize()
         self.check_admin(user)
-
-    async def _user_of(self, token: str) -> str | None:
-        """Whose token it is; None if it is nobody's."""
-        try:
-            secret, index = tokens.parse(token)
-        except ValueError:
-            return None
-        now = asyncio.get_running_loop().time
-        user = self._machine.tokens.user_of(secret, now())
-        if user is None and index > self._proposer.applied_index:
-            # Given out by a member that is ahead of this one.
-            await self._proposer.linearize()
-            user = self._machine.tokens.user_of(secret, now())
-        return user
 
     async def _hash(self, password: str, hashed_password: str) -> bytes:
         if hashed_password and not password:

@@ -239,6 +239,13 @@ class InvalidAuthToken(StoreError):
     text = "etcdserver: invalid auth token"
 
 
+class VerifyOnly(StoreError):
+    """This member has only the public key for tokens: log in at one that has the private key. etcd
+    has no status of its own for it."""
+
+    text = "auth: token signing attempted with verify-only key"
+
+
 class InvalidAuthManagement(StoreError):
     """It would leave nobody who can manage users, or it is no range of keys."""
 
@@ -247,7 +254,8 @@ class InvalidAuthManagement(StoreError):
 
 
 class AuthOldRevision(StoreError):
-    """Users or roles changed between the request and its turn: ask again."""
+    """Users or roles changed between the request and its turn, or since a signed token was given
+    out: ask again, or log in again."""
 
     status = "INVALID_ARGUMENT"
     text = "etcdserver: revision of auth store is old"

@@ -34,6 +34,12 @@ from podling.controlplane.store.machine.auth import authorization
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.passwords import BcryptPasswords, Passwords
 from podling.controlplane.store.proposer import Proposer, refusal_of
+from podling.controlplane.store.token_providers import (
+    SignedTokens,
+    Signer,
+    SimpleTokens,
+    TokenProvider,
+)
 from podling.controlplane.store.watch_streams import WatchStream
 
 RANGE_SLICE = 5000
@@ -77,9 +83,11 @@ class Store:
         new_id: Callable[[], int],
         fatal: OnDeath,
         passwords: Passwords | None = None,
+        signer: Signer | None = None,
     ) -> None:
         """`machine` is the one that `replica` applies to; `new_id` draws random 64-bit numbers that
-        nobody can guess; `passwords` are hashed by bcrypt if not told otherwise."""
+        nobody can guess; `passwords` are hashed by bcrypt if not told otherwise; tokens are simple
+        ones unless there is a `signer`."""
         self._config = config
         self._replica = replica
         self._machine = machine
@@ -89,7 +97,10 @@ class Store:
         self._streams: dict[WatchStream, None] = {}
         self._proposer = proposer = Proposer(config, replica, machine)
         self._passwords = passwords or BcryptPasswords(config.bcrypt_cost)
-        self.auth = Authentication(machine, proposer, self._passwords, new_id)
+        tokens: TokenProvider = SimpleTokens(machine, proposer, new_id)
+        if signer is not None:
+            tokens = SignedTokens(machine, proposer, signer)
+        self.auth = Authentication(machine, proposer, self._passwords, tokens)
         self.alarms = StoreAlarms(config, machine, proposer, self._tasks, lambda: replica.member_id)
         self.members = ClusterMembers(replica, new_id, timeout=config.request_timeout)
         self._housekeeping = Housekeeping(

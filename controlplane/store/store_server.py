@@ -28,6 +28,7 @@ from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.store import Store
+from podling.controlplane.store.token_providers import Signer
 from podling.controlplane.wal.disk import Disk
 
 
@@ -56,8 +57,10 @@ class StoreServer:
         dice: random.Random,
         new_id: Callable[[], int],
         fatal: OnDeath,
+        signer: Signer | None = None,
     ) -> None:
-        """`fatal` is told of what ends this member; the process should end then."""
+        """`fatal` is told of what ends this member; the process should end then. `signer` makes the
+        tokens of its users; without it they are etcd's simple ones."""
         self.machine = self.machine_type(
             _loop_time,
             max_pending_bytes=config.store.max_pending_bytes,
@@ -69,7 +72,7 @@ class StoreServer:
             config.replica, self.machine, disk=disk, transport=transport, dice=dice, fatal=fatal
         )
         self.store = self.store_type(
-            config.store, self.replica, self.machine, new_id=new_id, fatal=fatal
+            config.store, self.replica, self.machine, new_id=new_id, fatal=fatal, signer=signer
         )
         self.listener = (
             GrpcListener(config.listener, self.store) if config.listener is not None else None

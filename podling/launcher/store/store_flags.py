@@ -107,9 +107,14 @@ class StoreFlags:
         "", PEER_SECURITY, "Common name that the certificates of members must have."
     )
 
-    auth_token: str = _flag("simple", AUTHENTICATION, "Kind of tokens; there is one: simple.")
+    auth_token: str = _flag(
+        "simple",
+        AUTHENTICATION,
+        "Kind of tokens: `simple`, or "
+        "`jwt,pub-key=FILE,priv-key=FILE,sign-method=RS512,ttl=5m`, alike on all members.",
+    )
     auth_token_ttl: int = _flag(
-        300, AUTHENTICATION, "Seconds after its last use until a token is forgotten."
+        300, AUTHENTICATION, "Seconds after its last use until a simple token is forgotten."
     )
     bcrypt_cost: int = _flag(
         10, AUTHENTICATION, "Doublings of the work that hashing a password takes, 4 to 31."

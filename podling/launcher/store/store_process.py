@@ -27,6 +27,7 @@ from podling.controlplane.store.etcd.grpc_listener import GrpcListener, Listener
 from podling.controlplane.store.etcd.publication import Publication
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
+from podling.controlplane.store.token_providers import Signer
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.errors import DataDirectoryError
 from podling.launcher.errors import LauncherError
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 HTTP = "podling.controlplane.store.etcd.http_endpoints"
 """Imported where it is wanted; it takes as long as all the rest."""
+TOKEN_KEYS = "podling.launcher.store.token_keys"
+"""The same."""
 REQUEST_SECONDS = 5.0
 """How long a request may take when the leader does not change; two elections more as it does."""
 EXPECTED = (DataDirectoryError, ReplicaError, TransportError)
@@ -61,6 +64,7 @@ def run(settings: StoreSettings) -> int:
 
 async def _serve(settings: StoreSettings) -> int:
     peer_tls = store_certificates.for_peers(settings, system_wall_clock)
+    signer = _signer(settings)
     try:
         config = await store_identity.replica_config(settings, OsDisk(), peer_tls)
     except DataDirectoryError as error:
@@ -72,7 +76,7 @@ async def _serve(settings: StoreSettings) -> int:
     stop = Stop()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    server = _server(settings, config, peer_tls, registry, stop)
+    server = _server(settings, config, peer_tls, signer, registry, stop)
     listeners = _listeners(settings, config, server, registry)
     parts: list[Component] = [
         LoopLag(registry),
@@ -91,6 +95,7 @@ def _server(
     settings: StoreSettings,
     config: ReplicaConfig,
     tls: PeerTls | None,
+    signer: Signer | None,
     registry: CollectorRegistry,
     stop: Stop,
 ) -> StoreServer:
@@ -110,9 +115,18 @@ def _server(
         dice=dice,
         new_id=ids.random_u64,
         fatal=stop.fail,
+        signer=signer,
     )
     metrics.report(server.store)
     return server
+
+
+def _signer(settings: StoreSettings) -> Signer | None:
+    """What signs the tokens of users; None if they are not signed. Raises TokenKeyError."""
+    if settings.jwt is None:
+        return None
+    signer: Signer = importlib.import_module(TOKEN_KEYS).signer(settings.jwt, system_wall_clock)
+    return signer
 
 
 def _store_config(settings: StoreSettings) -> StoreConfig:

@@ -11,9 +11,10 @@ from pathlib import Path
 from podling.controlplane.store import compaction_policy
 from podling.launcher import flag_values
 from podling.launcher.flag_values import SettingsError
-from podling.launcher.store import member_urls
+from podling.launcher.store import member_urls, token_options
 from podling.launcher.store.member_urls import Url
 from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.token_options import JwtOptions
 
 ELECTION_TIMEOUT_MAX = 50_000
 """Milliseconds; etcd refuses more."""
@@ -78,7 +79,10 @@ class StoreSettings:
     max_request_bytes: int
     max_txn_ops: int
     progress_interval: float
+    jwt: JwtOptions | None
+    """None: users are given simple tokens."""
     token_ttl: float
+    """Of simple tokens."""
     bcrypt_cost: int
     corrupt_check_interval: float
     """0: members are not compared."""
@@ -133,6 +137,7 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         progress_interval=flag_values.duration(
             "watch-progress-notify-interval", flags.watch_progress_notify_interval
         ),
+        jwt=token_options.parse(flags.auth_token),
         token_ttl=flags.auth_token_ttl,
         bcrypt_cost=flags.bcrypt_cost,
         corrupt_check_interval=flag_values.duration("corrupt-check-time", flags.corrupt_check_time),
@@ -156,8 +161,6 @@ def _check_numbers(flags: StoreFlags) -> None:
         )
     if flags.logger not in LOGGERS:
         raise SettingsError(f"--logger: {flags.logger!r} is not one of {', '.join(LOGGERS)}")
-    if flags.auth_token != "simple":
-        raise SettingsError(f"--auth-token: {flags.auth_token!r} is not there; tokens are simple")
     if flags.bcrypt_cost not in BCRYPT_COSTS:
         raise SettingsError(f"--bcrypt-cost={flags.bcrypt_cost} must be from 4 to 31")
     least = ELECTION_HEARTBEATS * flags.heartbeat_interval

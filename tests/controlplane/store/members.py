@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from podling.controlplane.store.etcd.grpc_listener import GrpcListener, Listener
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.controlplane.store.machine import commands
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
+from podling.controlplane.store.token_providers import Signer
 from podling.controlplane.wal.disk import OsDisk
 from tests.ports import free_ports
 from tests.waiting import until
@@ -33,6 +35,7 @@ class Members:
         self._folder = folder
         self._configs: dict[StoreServer, StoreServerConfig] = {}
         self._deaths: list[str] = []
+        self._signers: dict[int, Signer] = {}
 
     async def start(
         self,
@@ -41,8 +44,11 @@ class Members:
         *,
         listen: bool = False,
         tls: ServerCertificate | None = None,
+        signers: Sequence[Signer] = (),
     ) -> list[StoreServer]:
-        """Start a cluster; with `listen` it serves gRPC clients too."""
+        """Start a cluster; with `listen` it serves gRPC clients too. With `signers`, one for each
+        member, tokens are signed."""
+        self._signers = dict(enumerate(signers, start=1))
         members = {
             number: Member(f"replica-{number}", (f"http://127.0.0.1:{port}",))
             for number, port in enumerate(free_ports(count), start=1)
@@ -142,6 +148,7 @@ class Members:
             dice=dice,
             new_id=lambda: dice.getrandbits(64),
             fatal=lambda name, error: self._deaths.append(f"{name}: {error!r}"),
+            signer=self._signers.get(replica.member_id),
         )
         self._configs[server] = config
         self.servers.append(server)

@@ -30,6 +30,7 @@ def refused(*arguments: str, environment: dict[str, str] | None = None) -> str:
         (["--client-cert-auth=false", "--name="], "--name: '' cannot be"),
         (["--heartbeat-interval=soon"], "'soon' is not a valid int"),
         (["--experimental-corrupt-check-time=soon"], "'soon' is not a duration"),
+        (["--auth-token=jwt,sign-method=none,priv-key=k"], "sign-method=none is not one of"),
         (["--wal-dir=w"], "No such option"),
         (["stray"], "No such command 'stray'"),
     ],

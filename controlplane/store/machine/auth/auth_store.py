@@ -129,7 +129,7 @@ class AuthStore:
 
     def check_current(self, who: Identity | None) -> None:
         """Raises AuthOldRevision if users or roles have changed since `who` was established."""
-        if self.enabled and who is not None and who.auth_revision != self.revision:
+        if self.enabled and who is not None and who.auth_revision < self.revision:
             raise errors.AuthOldRevision
 
     def has_role(self, who: Identity | None, role: str) -> bool:

@@ -93,7 +93,7 @@ def anonymous(answer: Any) -> Any:
 
 
 @asynccontextmanager
-async def real_etcd(folder: Path) -> AsyncIterator[grpc.aio.Channel]:
+async def real_etcd(folder: Path, *flags: str) -> AsyncIterator[grpc.aio.Channel]:
     """A real etcd of one member, empty."""
     client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
     with (folder / "etcd.log").open("wb") as log:
@@ -103,6 +103,7 @@ async def real_etcd(folder: Path) -> AsyncIterator[grpc.aio.Channel]:
                 "--advertise-client-urls", client, "--listen-peer-urls", peer,
                 "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
                 "--heartbeat-interval=20", "--election-timeout=200", "--bcrypt-cost=4",
+                *flags,
             ],
             stdout=log, stderr=log,
         )  # fmt: skip

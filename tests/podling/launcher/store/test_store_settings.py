@@ -128,7 +128,7 @@ def test_a_token_that_all_know_is_warned_of() -> None:
         ({"watch_progress_notify_interval": "soon"}, "'soon' is not a duration"),
         ({"logger": "mine"}, "--logger: 'mine' is not one of zap, capnslog"),
         ({"log_outputs": ","}, "--log-outputs: there must be at least one"),
-        ({"auth_token": "jwt,pub-key=k"}, "--auth-token: 'jwt,pub-key=k' is not there"),
+        ({"auth_token": "jwt,pub-key=k"}, "--auth-token: sign-method is missing"),
         ({"auth_token_ttl": 0}, "--auth-token-ttl must be more than 0"),
         ({"bcrypt_cost": 3}, "--bcrypt-cost=3 must be from 4 to 31"),
         ({"corrupt_check_time": "often"}, "--corrupt-check-time: 'often' is not a duration"),
