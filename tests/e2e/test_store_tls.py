@@ -90,7 +90,7 @@ def test_a_member_must_have_the_common_name_that_is_allowed(tmp_path: Path, pki:
             member.await_answer()
             cluster.etcdctl("put", "a", "1", at=member)
         wait_for(
-            lambda: "its certificate is for other" in cluster.members[0].said(),
+            lambda: "the caller's certificate is for other" in cluster.members[0].said(),
             10,
             lambda: f"the other to be refused:\n{cluster.members[0].said()}",
         )

@@ -194,7 +194,9 @@ class Gate:
         if self._by_name:
             names = _names(auth)
             if names not in [[each.name] for each in self.members.values()]:
-                raise CallRefused(f"its certificate is for {_shown(names)}, who is no member")
+                raise CallRefused(
+                    f"the caller's certificate is for {_shown(names)}, who is no member"
+                )
         else:
             self._check_allowed(auth)
 
@@ -205,11 +207,13 @@ class Gate:
     def _caller(self, said: Mapping[str, Any]) -> Caller:
         cluster, caller, to = (_hex(said.get(key)) for key in (CLUSTER_KEY, FROM_KEY, TO_KEY))
         if cluster != self.cluster_id:
-            raise CallRefused(f"it belongs to cluster {cluster:x}, not to {self.cluster_id:x}")
+            raise CallRefused(
+                f"the caller belongs to cluster {cluster:x}, not to {self.cluster_id:x}"
+            )
         if to != self.member_id:
             raise CallRefused(
-                f"it looks for member {to:x}, and this is {self.member_id:x}: its list of members "
-                "has a wrong address"
+                f"the caller looks for member {to:x}, and this is {self.member_id:x}: its list "
+                "of members has a wrong address"
             )
         urls = str(said.get(URLS_KEY, ""))
         return Caller(
@@ -225,7 +229,7 @@ class Gate:
             expected = self.members[caller].name
             if _names(auth) != [expected]:
                 shown = _shown(_names(auth))
-                raise CallRefused(f"its certificate is for {shown}, not for {expected}")
+                raise CallRefused(f"the caller's certificate is for {shown}, not for {expected}")
         else:
             self._check_allowed(auth)
 
@@ -233,8 +237,9 @@ class Gate:
         allowed = frozenset() if self.tls is None else self.tls.allowed_names
         names = _names(auth)
         if allowed and not allowed.intersection(names):
+            expected = ", ".join(sorted(allowed))
             raise CallRefused(
-                f"its certificate is for {_shown(names)}, not for {', '.join(sorted(allowed))}"
+                f"the caller's certificate is for {_shown(names)}, not for {expected}"
             )
 
 

@@ -73,7 +73,9 @@ async def test_a_certificate_of_another_name_is_refused(
     peers: Peers, two: GrpcTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     impostor = peers.make(1, peers.issue("somebody"))
-    await refusal(impostor, two, caplog, "its certificate is for somebody, not for replica-1")
+    await refusal(
+        impostor, two, caplog, "the caller's certificate is for somebody, not for replica-1"
+    )
 
 
 async def test_a_certificate_of_another_authority_is_refused(
@@ -93,7 +95,7 @@ async def test_another_cluster_is_refused(
     peers: Peers, two: GrpcTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
     impostor = peers.make(1, peers.issue("replica-1"), cluster=0xBAD)
-    await refusal(impostor, two, caplog, "it belongs to cluster bad, not to c1")
+    await refusal(impostor, two, caplog, "the caller belongs to cluster bad, not to c1")
 
 
 async def test_a_caller_that_looks_for_another_member_is_refused(
@@ -102,7 +104,7 @@ async def test_a_caller_that_looks_for_another_member_is_refused(
     members = peers.members
     confused = Peers({1: members[1], 3: Member("replica-2", members[2].peer_urls)}, peers.issue)
     impostor = confused.make(1, peers.issue("replica-1"))
-    await refusal(impostor, two, caplog, "it looks for member 3, and this is 2")
+    await refusal(impostor, two, caplog, "the caller looks for member 3, and this is 2")
 
 
 async def test_a_server_of_another_name_is_not_talked_to(

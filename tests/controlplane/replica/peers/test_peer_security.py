@@ -73,7 +73,7 @@ def test_a_caller_cannot_be_the_called() -> None:
 
 
 def test_a_certificate_of_another_name_is_refused() -> None:
-    with pytest.raises(CallRefused, match="its certificate is for two, not for one"):
+    with pytest.raises(CallRefused, match="the caller's certificate is for two, not for one"):
         call(gate(1, BY_NAME), gate(2, BY_NAME), "two")
 
 
