@@ -14,7 +14,8 @@ from podling.aiokit.backoff import Backoff
 from podling.aiokit.clock import WallClock
 from podling.aiokit.ids import IdSource
 from podling.aiokit.tasks import OnDeath, TaskSet
-from podling.controlplane.apiserver.bootstrap import Bootstrap, Endpoint
+from podling.controlplane.apiserver import bootstrap
+from podling.controlplane.apiserver.bootstrap import Bootstrap
 from podling.controlplane.apiserver.documents.discovery import Discovery
 from podling.controlplane.apiserver.documents.openapi import OpenApi
 from podling.controlplane.apiserver.metrics import ApiMetrics
@@ -33,6 +34,9 @@ from podling.controlplane.apiserver.rest.logs import NodeLogs, RestLogs
 from podling.controlplane.apiserver.rest.objects import RestObjects
 from podling.controlplane.apiserver.rest.paths import RestPaths, State
 from podling.controlplane.apiserver.rest.subresources import RestSubresources
+from podling.controlplane.apiserver.server_leases.announcer import Announcer, ServiceSlices
+from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
+from podling.controlplane.apiserver.server_leases.own_lease import LeaseTimings, OwnLease
 from podling.controlplane.apiserver.service_claims.claim_repair import ClaimRepair
 from podling.controlplane.apiserver.service_claims.node_ports import NodePorts
 from podling.controlplane.apiserver.service_claims.service_addresses import (
@@ -62,8 +66,9 @@ class ApiCoreConfig:
     podling_version: str
     service_range: str
     """Of cluster addresses, such as `127.5.0.0/18`."""
-    endpoints: tuple[Endpoint, ...] = ()
-    """Where all API servers of the cluster can be reached, for the Service `kubernetes`."""
+    advertised: Endpoint | None = None
+    """Where others reach this server, for the Service `kubernetes`; None: they are not told."""
+    server_lease: LeaseTimings = field(default_factory=LeaseTimings)
     not_ready_toleration_seconds: int = 300
     unreachable_toleration_seconds: int = 300
     """How long a pod stays on a node that is gone, unless it says otherwise (upstream:
@@ -122,16 +127,18 @@ class ApiCore:
         self.face = self._face()
         self._bootstrap = Bootstrap(
             self.registry,
+            lambda kind, namespace, name: self._remembered(kind, namespace, name) is not None,
             self._range.kubernetes,
-            config.endpoints,
+            config.advertised.port if config.advertised else bootstrap.HTTPS,
             self._backoff(),
             interval=config.bootstrap_seconds,
         )
+        self._announcer = self._announce(config.advertised) if config.advertised else None
 
     async def start(self) -> None:
         """Return at once: the store may need others to start before it has a quorum."""
         await self.cache.start()
-        self._tasks.spawn(self._begin(), name="bootstrap")
+        self._tasks.spawn(self._begin(), name="begin")
         repair = ClaimRepair(self._claims, self._node_ports, self.cache, self._range)
         self._tasks.spawn(repair.run(), name="claim-repair")
         if self._config.compaction_seconds:
@@ -143,9 +150,15 @@ class ApiCore:
         self._stopping = True
         self.cache.stop_watches()
 
+    async def withdraw(self) -> None:
+        """Send nobody here any more: this server is no longer an address of `kubernetes`."""
+        if self._announcer is not None:
+            await self._announcer.stop()
+
     async def stop(self) -> None:
         self.end_watches()
         await self._tasks.close()
+        await self.withdraw()
         await self.cache.stop()
 
     def checks(self) -> Mapping[str, str]:
@@ -156,6 +169,7 @@ class ApiCore:
             "etcd": self.cache.lost,
             "watch-cache": "" if loaded else "the store has not been read yet",
             "bootstrap": "" if self._bootstrap.done.is_set() else "the first objects are not there",
+            "announcement": "" if self._announced() else "the cluster has not been told of it yet",
             "shutdown": "the server is stopping" if self._stopping else "",
         }
 
@@ -163,10 +177,26 @@ class ApiCore:
         """Wait until everything that a new cluster begins with is there."""
         await self.cache.loaded.wait()
         await self._bootstrap.done.wait()
+        if self._announcer is not None:
+            await self._announcer.tried.wait()
 
     async def _begin(self) -> None:
         await self.cache.loaded.wait()
-        await self._bootstrap.run()
+        self._tasks.spawn(self._bootstrap.run(), name="bootstrap")
+        await self._bootstrap.done.wait()
+        if self._announcer is not None:
+            await self._announcer.start()
+
+    def _announced(self) -> bool:
+        return self._announcer is None or self._announcer.tried.is_set()
+
+    def _announce(self, own: Endpoint) -> Announcer:
+        timings, storage = self._config.server_lease, self._storage
+        lease = OwnLease(own, self._world.ids(), timings.length, storage)
+        slices = ServiceSlices(
+            self.registry, self.cache, lambda: self.registry.call(bootstrap.USER)
+        )
+        return Announcer(lease, timings, storage, slices, self._backoff(), self._world.on_death)
 
     def _backoff(self) -> Backoff:
         return Backoff(RETRY_FIRST, RETRY_CAP, self._world.dice)

@@ -69,11 +69,13 @@ class ApiServer:
 
     async def start(self) -> None:
         await self._logs.start()
-        await self.core.start()
+        # Nobody is sent here before somebody listens.
         await self.http.start()
+        await self.core.start()
 
     async def stop(self) -> None:
-        """Unready, end watches, let requests finish, then give everything back."""
+        """Send nobody here, end watches, let requests finish, then give everything back."""
+        await self.core.withdraw()
         self.core.end_watches()
         # Watches end in their own tasks, which write the end of their answers.
         await asyncio.sleep(0)

@@ -1,16 +1,13 @@
 """What every cluster has before anybody asks: system namespaces, and the API server's own Service.
 
-Every server makes what is missing, as soon as the store takes writes, looks again now and then,
-because people delete things, and keeps the addresses of the Service `kubernetes` true. Source:
-kube-apiserver's controlplane package.
+Every server makes what is missing, as soon as the store takes writes, and looks again now and then,
+because people delete things. Source: kube-apiserver's controlplane package.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from podling.aiokit.backoff import Backoff
 from podling.controlplane.apiserver.registry.registry import Registry
@@ -19,7 +16,7 @@ from podling.controlplane.apiserver.request.authn import User
 from podling.controlplane.apiserver.storage.interface import StorageError
 from podling.kube import errors
 from podling.kube.errors import ApiError
-from podling.kube.kinds import ENDPOINT_SLICE, NAMESPACE, SERVICE, Kind
+from podling.kube.kinds import NAMESPACE, SERVICE, Kind
 from podling.kube.meta import Object
 
 log = logging.getLogger(__name__)
@@ -31,12 +28,8 @@ HTTPS = 443
 USER = User("system:apiserver", (authn.MASTERS, authn.AUTHENTICATED))
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where one API server can be reached."""
-
-    address: str
-    port: int
+#: Whether an object of that kind, namespace and name is there, as far as is known.
+IsThere = Callable[[Kind, str, str], bool]
 
 
 class Bootstrap:
@@ -45,16 +38,18 @@ class Bootstrap:
     def __init__(
         self,
         registry: Registry,
+        is_there: IsThere,
         service_address: str,
-        endpoints: Iterable[Endpoint],
+        target_port: int,
         backoff: Backoff,
         *,
         interval: float,
     ) -> None:
-        """`interval`: seconds between two looks."""
+        """`target_port`: where API servers listen; `interval`: seconds between two looks."""
         self._registry = registry
+        self._is_there = is_there
         self._service_address = service_address
-        self._endpoints = tuple(endpoints)
+        self._target_port = target_port
         self._backoff = backoff
         self._interval = interval
         self.done = asyncio.Event()
@@ -83,46 +78,14 @@ class Bootstrap:
         for name in SYSTEM_NAMESPACES:
             await self._create(NAMESPACE, "", {"metadata": {"name": name}})
         await self._create(SERVICE, NAMESPACE_NAME, self._service())
-        for index, (port, addresses) in enumerate(sorted(self._by_port().items())):
-            name = f"{SERVICE_NAME}-{index + 1}" if index else SERVICE_NAME
-            await self._apply(ENDPOINT_SLICE, NAMESPACE_NAME, _slice(name, port, addresses))
 
-    async def _create(self, kind: Kind, namespace: str, obj: Object) -> bool:
-        """False if it was there already."""
-        try:
-            await self._registry.get(kind, namespace, obj["metadata"]["name"])
-        except errors.NotFound:
-            pass
-        else:
-            return False
-        try:
-            await self._registry.create(kind, namespace, obj, self._registry.call(USER))
-        except errors.AlreadyExists:
-            return False
-        return True
-
-    async def _apply(self, kind: Kind, namespace: str, obj: Object) -> None:
-        """Create it, or make what exists carry the same endpoints."""
-        if await self._create(kind, namespace, obj):
+    async def _create(self, kind: Kind, namespace: str, obj: Object) -> None:
+        if self._is_there(kind, namespace, obj["metadata"]["name"]):
             return
-        wanted = {field: obj[field] for field in ("endpoints", "ports")}
-        await self._registry.update(
-            kind,
-            namespace,
-            obj["metadata"]["name"],
-            lambda old: {**old, **wanted},
-            self._registry.call(USER),
-        )
-
-    def _by_port(self) -> dict[int, list[str]]:
-        """A slice has one list of ports for all its addresses."""
-        found: dict[int, list[str]] = defaultdict(list)
-        for endpoint in self._endpoints:
-            found[endpoint.port].append(endpoint.address)
-        return found
+        with contextlib.suppress(errors.AlreadyExists):
+            await self._registry.create(kind, namespace, obj, self._registry.call(USER))
 
     def _service(self) -> Object:
-        target: Any = self._endpoints[0].port if self._endpoints else HTTPS
         return {
             "metadata": {
                 "name": SERVICE_NAME,
@@ -132,18 +95,12 @@ class Bootstrap:
                 "type": "ClusterIP",
                 "clusterIP": self._service_address,
                 "ports": [
-                    {"name": "https", "protocol": "TCP", "port": HTTPS, "targetPort": target}
+                    {
+                        "name": "https",
+                        "protocol": "TCP",
+                        "port": HTTPS,
+                        "targetPort": self._target_port,
+                    }
                 ],
             },
         }
-
-
-def _slice(name: str, port: int, addresses: list[str]) -> Object:
-    return {
-        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": SERVICE_NAME}},
-        "addressType": "IPv6" if ":" in addresses[0] else "IPv4",
-        "endpoints": [
-            {"addresses": [address], "conditions": {"ready": True}} for address in sorted(addresses)
-        ],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-    }

@@ -24,13 +24,13 @@ from podling.aiokit.loop_lag import LoopLag
 from podling.aiokit.service_manager import ServiceNotice
 from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
-from podling.controlplane.apiserver.bootstrap import Endpoint
 from podling.controlplane.apiserver.rest.http_server import (
     HttpServerConfig,
     TlsFiles,
     server_context,
 )
 from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
+from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
 from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
 from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
 from podling.launcher import credentials
@@ -77,7 +77,7 @@ def _config(settings: ApiServerSettings, tls: TlsFiles) -> ApiServerConfig:
         core=ApiCoreConfig(
             podling_version=__version__,
             service_range=settings.service_range,
-            endpoints=(Endpoint(settings.advertise_address, settings.port),),
+            advertised=Endpoint(settings.advertise_address, settings.port),
             not_ready_toleration_seconds=settings.not_ready_toleration,
             unreachable_toleration_seconds=settings.unreachable_toleration,
             event_ttl_seconds=round(settings.event_ttl),

@@ -73,7 +73,7 @@ class ApiServerSettings:
 
 def settings(flags: ApiServerFlags) -> ApiServerSettings:
     """Raises SettingsError and UrlError."""
-    etcd = member_urls.parse("etcd-servers", flags.etcd_servers)
+    etcd = member_urls.parse("etcd-servers", flags.etcd_servers, sockets=True)
     if not etcd:
         raise SettingsError("--etcd-servers: there must be at least one URL")
     if len({url.secure for url in etcd}) > 1:

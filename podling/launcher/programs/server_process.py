@@ -13,7 +13,6 @@ from podling.aiokit.components import Component, Stop
 from podling.aiokit.loop_lag import LoopLag
 from podling.controlplane.apiserver.api_core import ApiCoreConfig
 from podling.controlplane.apiserver.api_server import ApiServer, ApiServerConfig, Surroundings
-from podling.controlplane.apiserver.bootstrap import Endpoint
 from podling.controlplane.apiserver.cluster_grpc.server import (
     ClusterReport,
     GrpcServer,
@@ -22,6 +21,7 @@ from podling.controlplane.apiserver.cluster_grpc.server import (
 from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
 from podling.controlplane.apiserver.rest.http_server import HttpServerConfig, TlsFiles
 from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
+from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import ReplicaConfig
@@ -125,7 +125,7 @@ def _api_server(
         core=ApiCoreConfig(
             podling_version=__version__,
             service_range=cluster.service_network,
-            endpoints=tuple(Endpoint(r.address, r.api_port) for r in cluster.replicas),
+            advertised=Endpoint(entry.address, entry.api_port),
             not_ready_toleration_seconds=toleration,
             unreachable_toleration_seconds=toleration,
         ),

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.apiserver.api_core import ApiCore, ApiCoreConfig, World
-from podling.controlplane.apiserver.bootstrap import Endpoint
 from podling.controlplane.apiserver.request.authn import AUTHENTICATED, MASTERS, User
 from podling.controlplane.apiserver.request.messages import ApiRequest, ApiResponse
 from podling.controlplane.apiserver.rest.logs import LogStream, NodeAddress
+from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
 from podling.controlplane.apiserver.storage.interface import Storage
 from podling.kube.meta import Object
 from podling.simulate.memory_storage import MemoryStorage
@@ -29,7 +29,7 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 CONFIG = ApiCoreConfig(
     podling_version="0.0.test",
     service_range="127.9.0.0/18",
-    endpoints=(Endpoint("127.9.255.1", 6443), Endpoint("127.9.255.2", 6443)),
+    advertised=Endpoint("127.9.255.1", 6443),
     not_ready_toleration_seconds=5,
     unreachable_toleration_seconds=5,
     compaction_seconds=0,
@@ -219,12 +219,13 @@ class Api:
 class Ids:
     """uid-1, uid-2 …"""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "uid") -> None:
+        self._prefix = prefix
         self._count = 0
 
     def __call__(self) -> str:
         self._count += 1
-        return f"uid-{self._count}"
+        return f"{self._prefix}-{self._count}"
 
 
 def never(name: str, error: BaseException) -> None:
@@ -233,12 +234,12 @@ def never(name: str, error: BaseException) -> None:
 
 @asynccontextmanager
 async def running_api(
-    storage: Storage | None = None, config: ApiCoreConfig = CONFIG
+    storage: Storage | None = None, config: ApiCoreConfig = CONFIG, ids: Ids | None = None
 ) -> AsyncIterator[Api]:
     """An API server that has made its first objects."""
     memory = MemoryStorage()
     logs = FakeNodeLogs()
-    world = World(lambda: NOW, Ids(), random.Random(1), CollectorRegistry(), logs, never)
+    world = World(lambda: NOW, ids or Ids(), random.Random(1), CollectorRegistry(), logs, never)
     core = ApiCore(config, storage or memory, world)
     async with TaskSet("test") as tasks:
         await core.start()
