@@ -48,6 +48,8 @@ class MemoryDisk:
         """So many of the next syncs fail with EIO."""
         self.ignores_syncs = False
         """Whether it says that it synced, and does not: a planted bug."""
+        self.hides_damage = False
+        """Whether what follows a flipped bit is read as if never written: a planted bug."""
         self.steps = 0
         """Things done so far between which the power can go; see `cut_after`."""
         self._cut_at: int | None = None
@@ -89,11 +91,32 @@ class MemoryDisk:
         return self._cut_at is not None and self.steps >= self._cut_at
 
     def flip_bit(self, path: Path, offset: int | None = None) -> int:
-        """Damage one bit of a file that is not empty, by dice or at `offset`; return where."""
+        """Damage one bit of a file that is not empty, by dice or at `offset`; return where.
+
+        It stays so until something is written there.
+        """
         content = self._content(path)
         at = self.dice.randrange(len(content.cached)) if offset is None else offset
         content.flip(at, 1 << self.dice.randrange(8))
         return at
+
+    def flip_any_bit(self) -> tuple[Path, int] | None:
+        """Damage one bit of what was written to any file; return where, None if there is none."""
+        written = {path: each.written for path, each in self._names.items() if each.written}
+        if not written:
+            return None
+        path = self.dice.choice(sorted(written))
+        return path, self.flip_bit(path, self.dice.randrange(written[path]))
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether any bit of a file is not what was written."""
+        return any(content.is_damaged for content in self._names.values())
+
+    def mend(self) -> None:
+        """Every bit is again what was written, as if restored from a copy."""
+        for content in {*self._names.values(), *self._durable_names.values()}:
+            content.mend()
 
     def _end_life(self) -> None:
         """Whoever holds files, locks and workers is dead; a job under way gets somewhere."""
@@ -124,7 +147,8 @@ class MemoryDisk:
         return path in self._names or path in self._directories
 
     def read(self, path: Path) -> bytes:
-        return bytes(self._content(path).cached)
+        content = self._content(path)
+        return content.read_up_to_damage() if self.hides_damage else content.read()
 
     def size(self, path: Path) -> int:
         return len(self._content(path).cached)
@@ -132,7 +156,7 @@ class MemoryDisk:
     def read_chunks(self, path: Path, size: int, start: int = 0) -> Iterator[bytes]:
         content = self._content(path)
         offset = start
-        while chunk := bytes(content.cached[offset : offset + size]):
+        while chunk := content.read(offset, offset + size):
             yield chunk
             offset += len(chunk)
 
@@ -228,9 +252,43 @@ class _Content:
         self._durable = bytearray()
         self._dirty: set[int] = set()
         """Sectors of `cached` that may differ from `_durable`."""
+        self._flipped: dict[int, int] = {}
+        """Damage: which bits of which byte are read as what they are not."""
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """What a reader is given."""
+        data = self.cached[start:end]
+        for at, mask in self._flipped.items():
+            if start <= at < start + len(data):
+                data[at - start] ^= mask
+        return bytes(data)
+
+    def read_up_to_damage(self) -> bytes:
+        """Zeros from the first damaged sector on."""
+        if not self._flipped:
+            return self.read()
+        intact = min(self._flipped) // SECTOR * SECTOR
+        return self.read(0, intact).ljust(len(self.cached), b"\0")
+
+    @property
+    def written(self) -> int:
+        """Bytes up to the zeros at the end."""
+        return len(self.cached.rstrip(b"\0"))
+
+    @property
+    def is_damaged(self) -> bool:
+        return bool(self._flipped)
+
+    def flip(self, offset: int, mask: int) -> None:
+        self._flipped[offset] = self._flipped.get(offset, 0) ^ mask
+
+    def mend(self) -> None:
+        self._flipped.clear()
 
     def write(self, offset: int, data: bytes) -> None:
         end = offset + len(data)
+        for at in [at for at in self._flipped if offset <= at < end]:
+            del self._flipped[at]
         if offset > len(self.cached):
             self._dirty.update(_sectors(len(self.cached), offset))
         self.cached.extend(bytes(max(end - len(self.cached), 0)))
@@ -243,6 +301,7 @@ class _Content:
         if size > len(self.cached):
             self.write(size, b"")
         self._dirty = {sector for sector in self._dirty if sector * SECTOR < size}
+        self._flipped = {at: mask for at, mask in self._flipped.items() if at < size}
 
     def sync(self, offset: int = 0, end: int | None = None) -> None:
         """Make the sectors between durable."""
@@ -264,11 +323,6 @@ class _Content:
             self._durable.extend(bytes(max(size - len(self._durable), 0)))
         self.cached = bytearray(self._durable)
         self._dirty.clear()
-
-    def flip(self, offset: int, mask: int) -> None:
-        self.cached[offset] ^= mask
-        if offset < len(self._durable):
-            self._durable[offset] ^= mask
 
     def _some_dirty(self, dice: random.Random) -> set[int]:
         """None, all, those before a point, or any of them."""

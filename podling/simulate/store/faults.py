@@ -135,6 +135,24 @@ def empty_disk(world: "World", member: Target) -> None:
         target.disk.capacity = None
 
 
+def flip_bit(world: "World", member: Target) -> None:
+    """A bit of its files is not what was written there; noticed when it is read, at a start mostly.
+
+    The member refuses to start then, or can do without what is damaged.
+    """
+    target = world.target(member)
+    if target is not None and (damaged := target.disk.flip_any_bit()) is not None:
+        world.trace.note("damage", f"{damaged[0]} at byte {damaged[1]}")
+
+
+def mend(world: "World", member: Target) -> None:
+    """Its files are restored from a copy of its own, and it is started."""
+    target = world.target(member)
+    if target is not None:
+        target.disk.mend()
+        target.start()
+
+
 def transfer(world: "World", member: Target) -> None:
     """The leader is asked to hand over to a member."""
     target, leader = world.target(member), world.target("leader")
@@ -161,6 +179,7 @@ def end_faults(world: "World") -> None:
         member.disk.capacity = None
         member.disk.failing_syncs = 0
         member.disk.cut_after(None)
+        member.disk.mend()
         member.disk.latency = Delay(*world.schedule.settings.disk_latency)
         if member.loop is not None:
             member.loop.resume()
@@ -171,6 +190,7 @@ FAULTS: Mapping[str, Callable[..., None]] = {
     each.__name__: each
     for each in (
         crash, cut_power, restart, stop, pause, drift, isolate, partition, cut, heal, trouble,
-        slow_way, lose_answers, slow_disk, fail_sync, fill_disk, empty_disk, transfer,
+        slow_way, lose_answers, slow_disk, fail_sync, fill_disk, empty_disk,
+        flip_bit, mend, transfer,
     )
 }  # fmt: skip

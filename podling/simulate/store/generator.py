@@ -239,6 +239,14 @@ class _Maker:
         made.append((seconds, "empty_disk", {"member": member}))
         return [*made, (seconds + 0.1, "restart", {"member": member})]
 
+    def flip_bit(self) -> "Made":
+        """At rest, or in what is being written when the power goes."""
+        member = self.member()
+        flip = (0, "flip_bit", {"member": member})
+        crash = (0, "crash", {"member": member, "power": True, "after": 0})
+        made: Made = [flip, crash] if self._dice.random() < 0.5 else [crash, flip]
+        return [*made, self._restart(member), (self.seconds(5, 9), "mend", {"member": member})]
+
     def transfer(self) -> "Made":
         return [(0, "transfer", {"member": self.member()})]
 
@@ -308,6 +316,7 @@ FAULTS: Table = {
     "slow_disk": (1, _Maker.slow_disk),
     "fail_sync": (1, _Maker.fail_sync),
     "fill_disk": (1, _Maker.fill_disk),
+    "flip_bit": (1.5, _Maker.flip_bit),
     "transfer": (2, _Maker.transfer),
     "add": (2, _Maker.add),
     "remove": (1.5, _Maker.remove),

@@ -15,6 +15,7 @@ from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.machine.snapshots import Contents
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
+from podling.controlplane.wal.errors import DataDirectoryError
 from podling.simulate.disk import MemoryDisk, PowerLost
 from podling.simulate.event_loop import VirtualLoop, VirtualTime
 from podling.simulate.network import Delay, MemoryNetwork, MemoryTransport
@@ -203,10 +204,17 @@ class Member:
         """The process ends, as a real one would."""
         self._around.trace.note("failed", f"{self.name} {text}")
         self.removed = self.removed or isinstance(error, MemberRemoved)
-        if not self.removed and not (isinstance(error, OSError) and self.disk_failed):
+        if not self._may_end_by(error):
             self._around.trace.fail("members do not end by themselves", f"{self.name}: {text}")
         # At the next turn, so that whoever tells may return.
         loop.call_soon(self.end)
+
+    def _may_end_by(self, error: BaseException) -> bool:
+        """Whether that is what it is to end by, as things are."""
+        if isinstance(error, DataDirectoryError) and self.disk.is_damaged and not self.up:
+            self._around.trace.note("damage-refused", self.name)
+            return True
+        return self.removed or (isinstance(error, OSError) and self.disk_failed)
 
     async def _publish(self, replica: Replica) -> None:
         """Tell the others its name, as whoever runs a member does."""

@@ -50,6 +50,14 @@ class SkipFsync(Honest):
         return disk
 
 
+class HideDamage(Honest):
+    """A member takes what is damaged for what was never written."""
+
+    def disk(self, disk: MemoryDisk) -> MemoryDisk:
+        disk.hides_damage = True
+        return disk
+
+
 class _GrantsEveryVote(MemoryTransport):
     """Votes for whoever asks, whoever asked before."""
 
@@ -126,6 +134,7 @@ class WatchGap(Honest):
 BUGS: Mapping[str, Honest] = {
     "commit-without-quorum": CommitWithoutQuorum(),
     "skip-fsync": SkipFsync(),
+    "hide-damage": HideDamage(),
     "stale-read": StaleRead(),
     "lost-lease": LostLease(),
     "watch-gap": WatchGap(),

@@ -20,6 +20,8 @@ class RaftInvariants:
         self._seen: dict[int, tuple[object, ...]] = {}
         self._terms: dict[int, dict[int, int]] = {}
         """What was seen of each member's log: index to term."""
+        self._stable: dict[int, tuple[int, int]] = {}
+        """Index and term of the last entry that each member took to be on its disk."""
 
     @property
     def committed(self) -> int:
@@ -31,9 +33,13 @@ class RaftInvariants:
         log = raft.log
         now = (raft.role, raft.term, log.committed, log.last_index, log.last_term, log.first_index)
         before = self._seen.get(member)
+        if before is not None and (term := log.term(log.stable)) is not None:
+            self._stable[member] = (log.stable, term)
         if now == before:
             return
         self._seen[member] = now
+        if before is None:
+            self._check_disk(member, raft)
         self._check_entries(member, raft)
         self._check_committed(member, raft, int(before[2]) if before is not None else 0)  # type: ignore[call-overload]
         if before is None or before[:2] != now[:2]:
@@ -45,6 +51,16 @@ class RaftInvariants:
         """It has ended; what it had in memory is gone."""
         self._seen.pop(member, None)
         self._terms.pop(member, None)
+
+    def _check_disk(self, member: int, raft: Raft) -> None:
+        """It has just started: what it took to be on its disk is there."""
+        index, term = self._stable.get(member, (0, 0))
+        if index > raft.log.snapshot.index and raft.log.term(index) != term:
+            self._trace.fail(
+                "what is on disk stays there",
+                f"{member} had {term}/{index} on its disk, and starts with "
+                f"{raft.log.last_term}/{raft.log.last_index}",
+            )
 
     def _check_leader(self, member: int, raft: Raft) -> None:
         leader = self._leaders.setdefault(raft.term, member)

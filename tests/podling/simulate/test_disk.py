@@ -160,6 +160,20 @@ def test_a_flipped_bit_is_on_the_disk() -> None:
     assert [at for at, byte in enumerate(disk.read(FILE)) if byte != b"1234"[at]] == [offset]
 
 
+def test_a_flipped_bit_is_gone_when_something_is_written_there_or_it_is_mended() -> None:
+    disk = new_disk()
+    create(disk, b"1234")
+    disk.flip_bit(FILE, 1)
+    disk.open(FILE).write(1, b"x", sync=True)
+    assert (disk.read(FILE), disk.is_damaged) == (b"1x34", False)
+
+    disk.flip_any_bit()
+    assert disk.is_damaged
+    disk.mend()
+
+    assert (disk.read(FILE), disk.is_damaged) == (b"1x34", False)
+
+
 async def test_a_job_under_way_when_the_process_dies_got_somewhere_or_nowhere() -> None:
     found = set()
     for seed in range(100):

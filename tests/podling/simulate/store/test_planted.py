@@ -13,6 +13,7 @@ STEPS = 100
 FOUND_BY = {
     "commit-without-quorum": None,
     "skip-fsync": None,
+    "hide-damage": "what is on disk stays there",
     "stale-read": "linearizable",
     "lost-lease": "leases live as long as was said",
     "watch-gap": "watches are complete and in order",

@@ -1,5 +1,7 @@
 """Worlds that no seed is likely to make, or that a seed has shown to be troublesome."""
 
+from collections import Counter
+
 import pytest
 
 from podling.simulate.store.runs import run
@@ -76,3 +78,25 @@ def test_the_only_voter_loses_its_power_at_every_step_of_adding_a_second_one() -
 
         assert outcome.violation is None
         assert outcome.counts["power-loss"] == 1
+
+
+def test_a_member_with_a_damaged_file_does_not_start_or_does_without_it() -> None:
+    puts = [
+        Event(0.5 + number / 100, "put", {"member": "leader", "key": "a", "value": str(number)})
+        for number in range(30)
+    ]
+    happened: Counter[str] = Counter()
+    for seed in range(12):
+        faults = (
+            Event(1.5, "crash", {"member": 1, "power": True}),
+            Event(1.5, "flip_bit", {"member": 1}),
+            Event(2.0, "restart", {"member": 1}),
+            Event(3.0, "mend", {"member": 1}),
+        )
+        outcome = run(Schedule(seed, Settings(snapshot_count=10), (*puts, *faults)))
+
+        assert outcome.violation is None
+        assert outcome.counts["up"] == 4
+        happened += outcome.counts
+
+    assert 0 < happened["damage-refused"] < happened["damage"] == 12
