@@ -23,6 +23,10 @@ from podling.controlplane.wal.segments import Identity
 
 _PART_REMEDY = "Nothing: it is being written, or was; the next start removes it"
 _PASSED_OVER_REMEDY = "Nothing: a start has passed it over for an older one. Remove it if you like"
+_NO_LOG_REMEDY = (
+    "Nothing, if no member has run on the directory yet; otherwise restore it from a copy of this "
+    "member's own"
+)
 _OLDER_REMEDY = "Nothing: a start takes the older snapshot and the log behind it"
 
 
@@ -130,6 +134,11 @@ def _read_snapshots(disk: Disk, found: Inspection) -> None:
 def _check_complete(found: Inspection) -> None:
     """Whether the log goes on from the newest readable snapshot to what was committed."""
     entries, begun = found.log.entries, found.newest.index
+    if not found.log.segments:
+        problem = Problem(
+            found.path / "wal", None, "there is no log", _NO_LOG_REMEDY, harmless=True
+        )
+        found.problems.append(problem)
     if found.is_void:
         what = f"it does not go on from the snapshot at entry {begun}, which was taken over later"
         remedy = "Nothing: the next start begins it anew behind that snapshot"

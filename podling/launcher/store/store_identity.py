@@ -16,7 +16,7 @@ from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.replica.peers import joining
 from podling.controlplane.replica.peers.joining import Found
 from podling.controlplane.replica.peers.peer_security import PeerTls
-from podling.controlplane.wal import data_dir
+from podling.controlplane.wal import data_dir, segments
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.segments import Identity
 from podling.launcher.errors import LauncherError
@@ -55,15 +55,18 @@ async def replica_config(
         )
     kept = _kept(settings.data_dir, disk)
     if kept is not None:
+        if not _has_log(settings.data_dir, disk):
+            await _check_not_begun(settings, kept, tls, "has no log")
         return _config(settings, kept, _described(settings))
     if settings.join:
         found = await _find(settings, tls, join_seconds)
         identity = Identity(found.cluster_id, found.member_id)
+        _refuse_begun(settings, identity, found, "is empty")
         return _config(settings, identity, found.membership.members)
     members = _described(settings)
     member_id = next(number for number, each in members.items() if each.name == settings.name)
     identity = Identity(bootstrap.cluster_id_of(members), member_id)
-    await _check_not_begun(settings, identity, tls)
+    await _check_not_begun(settings, identity, tls, "is empty")
     return _config(settings, identity, members)
 
 
@@ -93,6 +96,13 @@ def _kept(directory: Path, disk: Disk) -> Identity | None:
     """Whose data directory it is; None if nobody has used it yet."""
     path = directory / data_dir.IDENTITY
     return data_dir.parse_identity(path, disk.read(path))[0] if disk.exists(path) else None
+
+
+def _has_log(directory: Path, disk: Disk) -> bool:
+    """Not so before a first start, after `snapshot restore`, and where the log was lost."""
+    path = directory / "wal"
+    names = disk.list_files(path) if disk.exists(path) else []
+    return any(segments.parse_name(path / name) is not None for name in names)
 
 
 def _described(settings: StoreSettings) -> dict[int, Member]:
@@ -136,9 +146,12 @@ async def _find(settings: StoreSettings, tls: PeerTls | None, seconds: float) ->
 
 
 async def _check_not_begun(
-    settings: StoreSettings, identity: Identity, tls: PeerTls | None
+    settings: StoreSettings, identity: Identity, tls: PeerTls | None, lost: str
 ) -> None:
-    """Raise NotAMember if the others have heard of this member before."""
+    """Raise NotAMember if the others have heard of this member before.
+
+    `lost` says what is wrong with its directory then.
+    """
     if len(settings.members) == 1:
         return
     try:
@@ -147,13 +160,19 @@ async def _check_not_begun(
         )
     except CannotJoin:
         return  # nobody is there yet, or it is another cluster, which will refuse this member
-    me = found.membership.members[found.member_id]
-    if found.cluster_id == identity.cluster_id and me.client_urls:
+    if found.cluster_id == identity.cluster_id:
+        _refuse_begun(settings, identity, found, lost)
+
+
+def _refuse_begun(settings: StoreSettings, identity: Identity, found: Found, lost: str) -> None:
+    """Who has told where clients reach it has been started."""
+    me = found.membership.members.get(identity.member_id)
+    if me is not None and me.client_urls:
         raise NotAMember(
-            f"member {settings.name} ({found.member_id:x}) has already been bootstrapped, but "
-            f"{settings.data_dir} is empty. Without its data it could undo what it acknowledged: "
+            f"member {settings.name} ({identity.member_id:x}) has already been bootstrapped, but "
+            f"{settings.data_dir} {lost}. Without its data it could undo what it acknowledged: "
             "restore the directory; or remove the member from the cluster, add it anew, and start "
-            "it with --initial-cluster-state=existing"
+            "it with an empty directory and --initial-cluster-state=existing"
         )
 
 

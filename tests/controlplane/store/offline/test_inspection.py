@@ -132,6 +132,11 @@ def all_snapshots_gone(path: Path) -> None:
     segments(path)[0].unlink()
 
 
+def log_gone(path: Path) -> None:
+    for file in segments(path):
+        file.unlink()
+
+
 def identity_missing(path: Path) -> None:
     (path / "member.json").unlink()
 
@@ -163,6 +168,7 @@ HARMS: dict[Callable[[Path], None], tuple[bool, str]] = {
     segment_empty: (False, "the segment does not begin with its record"),
     newest_snapshot_damaged: (True, "the checksum does not match"),
     all_snapshots_gone: (False, "but the log begins with"),
+    log_gone: (True, "there is no log"),
     identity_missing: (False, "it is missing"),
     identity_newer: (False, "it was written by a newer version; upgrade this one"),
     identity_of_another: (False, "the log belongs to member a of cluster c1, not to member b"),
