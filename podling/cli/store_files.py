@@ -127,7 +127,7 @@ def _endpoint(
     (address,) = addresses
     secure = cacert is not None or address.startswith("https://")
     if "://" in address:
-        (url,) = member_urls.parse("endpoints", address)
+        (url,) = member_urls.parse("endpoints", address, sockets=True)
         address, secure = url.address, secure or url.secure
     if bool(cert) != bool(key):
         raise OfflineError("--cert and --key must be given together")

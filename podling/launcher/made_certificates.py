@@ -53,7 +53,7 @@ def for_peers(settings: StoreSettings, clock: WallClock) -> PeerTls:
 
 def _subject(name: str, urls: Iterable[Url]) -> Subject:
     """Whom a certificate speaks for: a member, wherever it is found."""
-    hosts = {url.host for url in urls}
+    hosts = {url.host for url in urls if url.host}
     addresses = {host for host in hosts if _is_address(host)} | set(ADDRESSES)
     names = hosts - addresses | set(HOST_NAMES)
     return Subject(name, (), sorted(addresses), sorted(names))

@@ -26,6 +26,8 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.enable_http_proxy", 0),
 )
+OF_SOCKETS = (("grpc.ssl_target_name_override", "localhost"),)
+"""A socket's path is no name that a certificate could have."""
 AVOID_SECONDS = 3.0
 """How long a member that did not answer comes last."""
 
@@ -38,7 +40,7 @@ class EtcdConfig:
     """Which etcd, and how to speak to it."""
 
     endpoints: Sequence[str]
-    """`host:port` of each member."""
+    """`host:port` of each member, or `unix:path`."""
     secure: bool = False
     """Over TLS."""
     root_certificates: bytes | None = None
@@ -79,10 +81,11 @@ class EtcdEndpoints:
                 config.root_certificates, config.key, config.certificate
             )
         for address in config.endpoints:
+            options = (*OPTIONS, *(OF_SOCKETS if address.startswith("unix:") else ()))
             channel = (
-                grpc.aio.insecure_channel(address, OPTIONS)
+                grpc.aio.insecure_channel(address, options)
                 if credentials is None
-                else grpc.aio.secure_channel(address, credentials, OPTIONS)
+                else grpc.aio.secure_channel(address, credentials, options)
             )
             self._members.append(EtcdMember(address, channel))
 

@@ -1,19 +1,22 @@
 """Serves etcd's gRPC API to clients on one address."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from podling.controlplane.store.etcd import etcd_api
+from podling.controlplane.store.etcd import etcd_api, unix_socket
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.server_certificate import CertificateFiles, ServerCertificate
 from podling.controlplane.store.store import Store
 
+UNIX = "unix:"
 MESSAGE_OVERHEAD = 512 * 1024
 """What a message may be larger than the request in it, as in etcd."""
 
@@ -23,7 +26,8 @@ class ListenerConfig:
     """How clients reach this member."""
 
     address: str
-    """`host:port`; port 0 lets the system choose (see `GrpcListener.port`)."""
+    """`host:port`; port 0 lets the system choose (see `GrpcListener.port`). Or `unix:path`, as gRPC
+    has it: a socket for this process's user alone."""
     cluster_id: int
     member_id: int
     tls: ServerCertificate | None = None
@@ -91,12 +95,18 @@ def _options(config: ListenerConfig) -> list[tuple[str, int]]:
 
 def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
     try:
-        if config.tls is None:
-            return server.add_insecure_port(config.address)
-        credentials = _credentials(config.tls)
-        return server.add_secure_port(config.address, credentials)
-    except RuntimeError as error:
+        if not config.address.startswith(UNIX):
+            return _add_port(server, config)
+        with unix_socket.private(Path(unquote(config.address.removeprefix(UNIX)))):
+            return _add_port(server, config)
+    except (RuntimeError, OSError) as error:
         raise OSError(f"store cannot listen for clients on {config.address}: {error}") from error
+
+
+def _add_port(server: grpc.aio.Server, config: ListenerConfig) -> int:
+    if config.tls is None:
+        return server.add_insecure_port(config.address)
+    return server.add_secure_port(config.address, _credentials(config.tls))
 
 
 def _credentials(tls: ServerCertificate) -> grpc.ServerCredentials:

@@ -20,6 +20,8 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 )
+_OF_SOCKETS = (("grpc.ssl_target_name_override", "localhost"),)
+"""A path is no name that a certificate could have."""
 
 
 class DownloadError(LauncherError):
@@ -31,7 +33,7 @@ class Endpoint:
     """One member of a store or an etcd, and how to speak to it."""
 
     address: str
-    """`host:port`"""
+    """`host:port` or `unix:path`, as gRPC has it."""
     secure: bool
     authority: Path | None = None
     """PEM; None: the authorities that gRPC trusts by itself."""
@@ -84,7 +86,8 @@ def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
         for path in (endpoint.authority, endpoint.key, endpoint.certificate)
     )
     credentials = grpc.ssl_channel_credentials(authority, key, certificate)
-    return grpc.aio.secure_channel(endpoint.address, credentials, _OPTIONS)
+    of_sockets = _OF_SOCKETS if endpoint.address.startswith("unix:") else ()
+    return grpc.aio.secure_channel(endpoint.address, credentials, (*_OPTIONS, *of_sockets))
 
 
 async def _login(

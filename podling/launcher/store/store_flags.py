@@ -32,7 +32,9 @@ class StoreFlags:
         "", MEMBER, "Directory of this member's data; NAME.podling if it is not given."
     )
     listen_client_urls: str = _flag(
-        "http://localhost:2379", MEMBER, "URLs to listen on for clients."
+        "http://localhost:2379",
+        MEMBER,
+        "URLs to listen on for clients; unix:///PATH is a socket in the file system.",
     )
     listen_peer_urls: str = _flag(
         "http://localhost:2380", MEMBER, "URLs to listen on for other members."

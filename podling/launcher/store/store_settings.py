@@ -107,10 +107,12 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
     name = flags.name.strip()
     if not name or "=" in name or "," in name:
         raise SettingsError(f"--name: {flags.name!r} cannot be the name of a member")
-    clients = member_urls.parse_listen("listen-client-urls", flags.listen_client_urls)
+    clients = member_urls.parse_listen("listen-client-urls", flags.listen_client_urls, sockets=True)
     peers = member_urls.parse_listen("listen-peer-urls", flags.listen_peer_urls)
     metrics = member_urls.parse_listen("listen-metrics-urls", flags.listen_metrics_urls)
-    advertised = member_urls.parse("advertise-client-urls", flags.advertise_client_urls)
+    advertised = member_urls.parse(
+        "advertise-client-urls", flags.advertise_client_urls, sockets=True
+    )
     _check_urls(flags, given, clients, peers)
     own, members = _members(flags, given, name)
     client_tls, peer_tls = _client_tls(flags, clients + metrics), _peer_tls(flags, peers + own)

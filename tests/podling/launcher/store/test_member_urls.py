@@ -1,5 +1,7 @@
 """URLs of members: what is one, and what is said of what is not."""
 
+from pathlib import Path
+
 import pytest
 
 from podling.launcher.store import member_urls
@@ -48,6 +50,41 @@ def test_what_is_no_url_is_refused_by_flag_and_text(text: str, words: str) -> No
         member_urls.parse("listen-peer-urls", f"http://10.0.0.9:1,{text}")
     assert "--listen-peer-urls" in str(refused.value)
     assert repr(text) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "secure", "path", "address"),
+    [
+        ("unix:///run/s", False, "/run/s", "unix:/run/s"),
+        ("unixs:///run/a%20b", True, "/run/a b", "unix:/run/a%20b"),
+        ("unix://localhost:2379", False, "localhost:2379", "unix:localhost%3A2379"),
+        ("unix://run/s", False, "run/s", "unix:run/s"),
+    ],
+)
+def test_a_socket_has_a_path(text: str, secure: bool, path: str, address: str) -> None:
+    for parse in (member_urls.parse, member_urls.parse_listen):
+        (url,) = parse("flag", text, sockets=True)
+        assert (url.text, url.secure, url.path, url.address) == (text, secure, Path(path), address)
+        assert url.is_loopback
+        with pytest.raises(UrlError, match="must begin with http:// or https://, such"):
+            parse("flag", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("unix:/run/s", "or https://, unix:// or unixs://, such"),
+        ("unix://", "must have the form unix:///PATH"),
+        ("unix:///", "must have the form unix:///PATH"),
+        ("unix:///run/", "must have the form unix:///PATH"),
+        ("unix:///run/s?mode=1", "must have the form unix:///PATH"),
+        ("unix:///run/s%00", "must have the form unix:///PATH"),
+        ("unix:///run/" + "s" * 103, "at most 107 bytes"),
+    ],
+)
+def test_what_is_no_path_of_a_socket_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UrlError, match=words):
+        member_urls.parse("flag", text, sockets=True)
 
 
 def test_to_listen_takes_an_address() -> None:
