@@ -30,7 +30,7 @@ class ApiServerProcess:
     """One API server, and kubectl to ask it. A context manager."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
-        (self._port,) = free_ports(1)
+        (self.port,) = free_ports(1)
         self._folder = folder
         self._log = folder / "apiserver.log"
         self._flags = flags
@@ -40,7 +40,7 @@ class ApiServerProcess:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    str(PODLING), "apiserver", f"--secure-port={self._port}",
+                    str(PODLING), "apiserver", f"--secure-port={self.port}",
                     f"--cert-dir={self._folder / 'pki'}", *self._flags,
                 ],
                 stdout=log, stderr=log, env=ENVIRONMENT,
@@ -69,9 +69,19 @@ class ApiServerProcess:
         assert bool(done.returncode) == fails, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def addresses(self) -> list[str]:
+        """Of the Service `kubernetes`, as this server tells them."""
+        listed = json.loads(self.kubectl("get", "endpointslices", "-o", "json"))
+        return sorted(
+            f"{address}:{found['ports'][0]['port']}"
+            for found in listed["items"]
+            for endpoint in found["endpoints"]
+            for address in endpoint["addresses"]
+        )
+
     def _is_ready(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self._log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             done = subprocess.run(
                 self.command("get", "--raw", "/readyz"),
                 capture_output=True,
@@ -139,6 +149,22 @@ def etcd(tmp_path: Path) -> Iterator[str]:
 def test_it_stands_on_a_real_etcd(etcd: str, tmp_path: Path) -> None:
     with ApiServerProcess(tmp_path, f"--etcd-servers={etcd}") as server:
         a_life_of_objects(server)
+
+
+def test_servers_on_one_etcd_tell_of_each_other(etcd: str, tmp_path: Path) -> None:
+    def server(name: str) -> ApiServerProcess:
+        folder = tmp_path / name
+        folder.mkdir()
+        return ApiServerProcess(folder, f"--etcd-servers={etcd}")
+
+    with server("a") as first:
+        only = [f"127.0.0.1:{first.port}"]
+        assert first.addresses() == only
+        for name in ("b", "c"):  # each on a port of its own
+            with server(name) as second:
+                both = sorted([*only, f"127.0.0.1:{second.port}"])
+                assert first.addresses() == second.addresses() == both
+            wait_for(lambda: first.addresses() == only, 40, lambda: f"{first.addresses()}")
 
 
 @needs_etcdctl

@@ -37,8 +37,6 @@ ATTEMPTS = 5
 """How often the slices are looked at anew because somebody else was quicker."""
 TRY_SECONDS = 2.0
 """How long one try may take: a second one must still come before the lease ends."""
-WITHDRAW_SECONDS = 1.0
-"""How long a server that stops waits for a store that may be gone already."""
 SILENT_LEASES = 3
 """For so many lengths of a lease may a key stand that nobody renews."""
 
@@ -112,10 +110,11 @@ class Announcer:
         """Also if it was never started."""
         began = bool(self._tasks)
         await self._tasks.close()
-        if began and (why := await _try(self.withdraw, WITHDRAW_SECONDS)):
-            seconds = self._timings.length
-            log.info("%s could not be withdrawn, which %d s will do: %s", self._own.endpoint,
-                     seconds, why)  # fmt: skip
+        if began and (why := await _try(self.withdraw, self._timings.withdrawal)):
+            log.info(
+                "%s will be an address of the API until its lease ends, in %d s at most: %s",
+                self._own.endpoint, self._timings.length, why,
+            )  # fmt: skip
 
     async def announce(self) -> None:
         """Raises ApiError, StorageError or TimeoutError."""

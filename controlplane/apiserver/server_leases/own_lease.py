@@ -16,12 +16,14 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimings:
-    """In seconds; kube-apiserver's figures."""
+    """In seconds; the first two are kube-apiserver's figures."""
 
     length: int = 15
     """After a server's death, its key stands for so long at most."""
     renewal: float = 10.0
     """Between two renewals, and two looks at the keys of the others."""
+    withdrawal: float = 1.0
+    """How long a server that stops waits for a store that may be gone already."""
 
 
 class OwnLease:

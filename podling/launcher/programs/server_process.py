@@ -22,6 +22,7 @@ from podling.controlplane.apiserver.request.authn import AUTHENTICATED, User
 from podling.controlplane.apiserver.rest.http_server import HttpServerConfig, TlsFiles
 from podling.controlplane.apiserver.rest.kubelet_logs import KubeletClientFiles
 from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
+from podling.controlplane.apiserver.server_leases.own_lease import LeaseTimings
 from podling.controlplane.controllers.context import ControllerContext
 from podling.controlplane.controllers.manager import ControllerConfig, ControllerManager
 from podling.controlplane.replica.config import ReplicaConfig
@@ -120,12 +121,14 @@ def _api_server(
     metrics: CollectorRegistry,
     stop: Stop,
 ) -> ApiServer:
-    toleration = round(PROFILES[cluster.timings].default_toleration)
+    timings = PROFILES[cluster.timings]
+    toleration = round(timings.default_toleration)
     config = ApiServerConfig(
         core=ApiCoreConfig(
             podling_version=__version__,
             service_range=cluster.service_network,
             advertised=Endpoint(entry.address, entry.api_port),
+            server_lease=LeaseTimings(withdrawal=timings.retry_period),
             not_ready_toleration_seconds=toleration,
             unreachable_toleration_seconds=toleration,
         ),
