@@ -177,7 +177,8 @@ class RaftLog:
         if index > self.last_index:
             raise AssertionError(
                 f"entry {index} is committed, but this log ends with {self.last_index}: entries "
-                "that this member had acknowledged are gone from its disk"
+                "that this member had acknowledged are gone from its disk; remove it from the "
+                "cluster, and add it anew with an empty data directory"
             )
         self.committed = index
         return True

@@ -306,20 +306,21 @@ class Driver:
             roster.reached(in_force), roster.membership.removed, roster.newest(in_force).version
         )
 
+    def _shown(self, leader: int) -> str:
+        """Its name; a member that joins knows ids before names."""
+        member = self._parts.roster.membership.members.get(leader)
+        return (member.name if member else "") or (f"{leader:x}" if leader else "unknown")
+
     def _note_leader(self) -> None:
         node = self._parts.node
         seen = (node.role, node.term, node.leader)
         if seen != self._seen:
             before, self._seen = self._seen, seen
             if before[1:] != seen[1:]:
-                leader = self._parts.roster.membership.members.get(node.leader)
                 log.info(
                     "%s is %s in term %d, leader %s",
-                    self._name,
-                    node.role.value,
-                    node.term,
-                    "unknown" if leader is None else leader.name,
-                )
+                    self._name, node.role.value, node.term, self._shown(node.leader),
+                )  # fmt: skip
                 # What was asked of the leader before will not be answered.
                 self._parts.reads.ask_again()
                 self._refused = False

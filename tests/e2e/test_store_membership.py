@@ -170,6 +170,9 @@ def test_a_learner_follows_and_is_promoted(one: StoreCluster) -> None:
     )
     assert listed(one, learner) == ["started", "m2", "false"]
     one.etcdctl("put", "a", "3", at=learner)
+    # When it first heard of the leader it knew no names yet.
+    leader = number_of(one, one.members[0])
+    assert re.search(f"is follower in term [0-9]+, leader (m1|{leader})", learner.said())
 
 
 def promoted(cluster: StoreCluster, number: str) -> bool:
