@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,10 +16,12 @@ from click.core import ParameterSource
 
 from podling.cli.lazy_group import LazyGroup
 from podling.launcher.errors import LauncherError
-from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_flags import CONFIGURATION, StoreFlags
 from podling.launcher.store.store_settings import settings
 
 PROCESS = "podling.launcher.store.store_process"
+CONFIG_FILES = "podling.launcher.store.config_file"
+CONFIG_FILE = "config_file"
 ENVIRONMENT = "ETCD_"
 COMMANDS = {
     "inspect": "podling.cli.store_files:inspect",
@@ -44,6 +47,10 @@ class FlagOption(click.Option):
             names = names.replace(f", {former}", "")
         return names, text
 
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """With a file of flags, the environment does not count (etcd: --config-file)."""
+        return None if ctx.params.get(CONFIG_FILE) else super().resolve_envvar_value(ctx)
+
 
 class StoreGroup(LazyGroup):
     """The flags of a member, by section; and commands."""
@@ -64,6 +71,15 @@ class StoreGroup(LazyGroup):
 def _options() -> Iterator[FlagOption]:
     for each in fields(StoreFlags):
         yield _option(each)
+    yield FlagOption(
+        "--config-file",
+        section=CONFIGURATION,
+        help="Flags in etcd's YAML form; all others, and ETCD_ variables, are ignored then.",
+        metavar="FILE",
+        default="",
+        envvar=_variable("config-file"),
+        is_eager=True,
+    )
 
 
 def _option(each: "Field[Any]") -> FlagOption:
@@ -102,13 +118,17 @@ def _variable(flag: str) -> str:
 
 
 @click.pass_context
-def _run(context: click.Context, /, **values: Any) -> None:
+def _run(context: click.Context, /, config_file: str, **values: Any) -> None:
     if context.invoked_subcommand is not None:
         return
-    given = _given(context, values)
-    _warn_of_strange_variables(values)
     try:
-        checked = settings(StoreFlags(**values), given)
+        if config_file:
+            _warn_of_ignored(context, config_file, values)
+            checked = importlib.import_module(CONFIG_FILES).settings_of(Path(config_file))
+        else:
+            given = _given(context, values)
+            _warn_of_strange_variables(values)
+            checked = settings(StoreFlags(**values), given)
         # What goes wrong with a connection is told by us, once, and not at every attempt.
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         sys.exit(importlib.import_module(PROCESS).run(checked))
@@ -132,8 +152,28 @@ def _given(context: click.Context, values: dict[str, Any]) -> set[str]:
     return given
 
 
+def _warn_of_ignored(context: click.Context, config_file: str, values: dict[str, Any]) -> None:
+    """etcd says nothing of it but that it reads the file."""
+    ignored = [
+        f"--{name.replace('_', '-')}"
+        for name in values
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    ]
+    ignored += sorted(
+        name
+        for name in os.environ
+        if name.startswith(ENVIRONMENT) and name != _variable(CONFIG_FILE)
+    )
+    if ignored:
+        click.echo(
+            f"warning: with --config-file={config_file} all other flags and variables are ignored: "
+            f"{', '.join(ignored)}",
+            err=True,
+        )
+
+
 def _warn_of_strange_variables(values: dict[str, Any]) -> None:
-    known = {_variable(name) for name in values}
+    known = {_variable(name) for name in (CONFIG_FILE, *values)}
     known |= {_variable(alias) for each in fields(StoreFlags) for alias in each.metadata["aliases"]}
     for variable in sorted(os.environ):
         if variable.startswith(ENVIRONMENT) and variable not in known:

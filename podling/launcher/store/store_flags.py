@@ -7,6 +7,7 @@ variable. Source: etcd's documentation, "Configuration options".
 from dataclasses import dataclass, field
 from typing import Any
 
+CONFIGURATION = "Configuration"
 MEMBER = "Member"
 CLUSTERING = "Clustering"
 CLIENT_SECURITY = "Security towards clients"

@@ -58,11 +58,27 @@ def test_a_variable_that_is_no_flag_is_warned_of() -> None:
     assert "variable ETCD_NAMES is not known" in told
 
 
+def test_with_a_file_of_flags_all_others_are_ignored_and_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "etcd.yaml"
+    file.write_text("heartbeat-interval: 500\n")
+    environment = {"ETCD_HEARTBEAT_INTERVAL": "soon", "ETCD_NAME": ""}
+    told = refused(f"--config-file={file}", "--election-timeout=9", environment=environment)
+    assert f"{file}: --election-timeout=1000 must be at least" in told
+    assert "ignored: --election-timeout, ETCD_HEARTBEAT_INTERVAL, ETCD_NAME" in told
+
+
+def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "etcd.yaml"
+    file.write_text("color: red\n")
+    told = refused(environment={"ETCD_CONFIG_FILE": str(file)})
+    assert told == f"Error: {file}: there is no flag color here\n"
+
+
 def test_help_has_the_flags_by_section() -> None:
     text = CliRunner().invoke(main, ["store", "-h"]).output
     sections = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
-    assert sections[-1] == "Commands:"
+    assert sections[-3:] == ["Configuration:", "Other:", "Commands:"]
     assert "[default: etcd-cluster]" in text
     assert "--corrupt-check-time" in text and "--experimental" not in text
 
