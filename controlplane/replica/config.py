@@ -50,6 +50,8 @@ class ReplicaConfig:
     """Entries in one message to a follower, unless a single entry is larger."""
     segment_bytes: int = SEGMENT_BYTES
     """A file of the log is closed when it has grown beyond this, and the next one begun."""
+    request_timeout: float = 5.0
+    """How long whatever is asked of this replica may take, unless the caller says so."""
     stop_timeout: float = 2.0
     """How long `stop` may take to hand leadership over."""
     join: bool = False

@@ -13,8 +13,6 @@ class Leadership:
     def __init__(self) -> None:
         self.leader = 0
         """Member id; 0 if none is known."""
-        self.had_leader = False
-        """Whether any was known since the start."""
         self.changes = 0
         """How often another leader became known."""
         self._told = (False, 0)
@@ -35,7 +33,6 @@ class Leadership:
         """What is known now; `leads` if this replica leads and has applied an entry of its term."""
         if leader != self.leader:
             self.leader = leader
-            self.had_leader = self.had_leader or leader != 0
             self.changes += leader != 0
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:

@@ -7,34 +7,27 @@ from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raft.quorum import has_quorum
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import MemberRemoved
-from podling.controlplane.replica.leadership import Leadership
 from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.running import Running, Surroundings
 from podling.controlplane.replica.transport import SnapshotRefused
 
 PATIENCE_GROWTH = 1.5
-"""By how much longer each wait for the votes before the first leader is than the one before."""
+"""By how much longer each wait for a cluster to begin is than the one before."""
 
 
 class PeerEvents:
     """Implements `transport.Receiver`."""
 
-    def __init__(
-        self,
-        config: ReplicaConfig,
-        running: Running,
-        around: Surroundings,
-        leadership: Leadership,
-    ) -> None:
+    def __init__(self, config: ReplicaConfig, running: Running, around: Surroundings) -> None:
         self._config = config
         self._running = running
         self._transport = around.transport
         self.command_version = around.state_machine.command_version
         self._dice = around.dice
-        self._leadership = leadership
         self._campaign: asyncio.TimerHandle | None = None
         self._patience = config.heartbeat_interval
-        """How long to wait for votes before the first leader, in seconds."""
+        """How long to wait for the first leader, in seconds."""
+        self._committed_before = running.node.raft.log.committed
 
     @property
     def membership(self) -> Membership:
@@ -47,7 +40,7 @@ class PeerEvents:
     def connected(self, peer: int) -> None:
         configuration = self._running.node.configuration
         reachable = self._transport.connected_peers() | {self._config.member_id}
-        if self._leadership.had_leader or not has_quorum(configuration, reachable):
+        if self._begun or not has_quorum(configuration, reachable):
             return
         voters = configuration.voters
         if self._config.member_id in voters:
@@ -63,15 +56,21 @@ class PeerEvents:
     def campaign_first(self) -> None:
         """A cluster that starts need not wait for a leader it cannot have."""
         driver = self._running.driver
-        if self._leadership.had_leader or driver.stopped or driver.stalled:
+        if self._begun or driver.stopped or driver.stalled:
             return
         self._running.node.campaign_now()
         self._running.driver.wake()
-        # Should the vote have been split after all: again, by dice. Ever more slowly, because the
-        # answers may take longer than this; in the end elections have timers of their own.
+        # Should the vote have been split after all, or the leader be deposed at once by one who
+        # asked late: again, by dice. Ever more slowly, because the answers may take longer than
+        # this; in the end elections have timers of their own.
         if self._patience <= self._config.election_timeout:
             self._campaign_in(self._dice.uniform(1, 3) * self._patience)
             self._patience *= PATIENCE_GROWTH
+
+    @property
+    def _begun(self) -> bool:
+        """Whether a leader has been at work since this member was started."""
+        return self._running.node.raft.log.committed > self._committed_before
 
     def _campaign_in(self, delay: float) -> None:
         if self._campaign is not None:

@@ -35,6 +35,8 @@ class Replica:
 
     `fatal` is told of what ends this replica: a disk that fails, a state machine that raises. From
     then on it writes, sends and applies nothing more, and the process should end.
+
+    Every `timeout` is in seconds; without one it is `ReplicaConfig.request_timeout`.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Replica:
         MemberRemoved if this member was removed, and TransportError if it cannot listen.
         """
         self._running = await Running.begin(self._config, self._around, self._roster, self._flushed)
-        receiver = PeerEvents(self._config, self._running, self._around, self._leadership)
+        receiver = PeerEvents(self._config, self._running, self._around)
         try:
             self._check_not_removed()
             self._running.driver.reach()
@@ -111,7 +113,7 @@ class Replica:
         await self._around.transport.stop()
         await asyncio.shield(running.end())
 
-    async def propose(self, command: bytes, *, timeout: float = 5.0) -> object:
+    async def propose(self, command: bytes, *, timeout: float | None = None) -> object:
         """Replicate `command`; return what applying it returned on this replica.
 
         May be called on any replica; it waits up to `timeout` seconds, for a leader too. What is
@@ -123,7 +125,7 @@ class Replica:
         self._check_votes()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
-        proposal = running.proposals.add(command, future, loop.time() + timeout)
+        proposal = running.proposals.add(command, future, self._deadline(timeout))
         running.driver.wake()
         try:
             return await future
@@ -131,7 +133,7 @@ class Replica:
             running.proposals.forget(proposal)
             raise
 
-    async def read_index(self, *, timeout: float = 5.0) -> int:
+    async def read_index(self, *, timeout: float | None = None) -> int:
         """Wait until this replica has applied all that was committed when this was called.
 
         Reading the state machine right after is linearizable (Raft thesis, section 6.4). Returns
@@ -140,7 +142,7 @@ class Replica:
         """
         running = self._take_part()
         self._check_votes()
-        return await running.read_index(asyncio.get_running_loop().time() + timeout)
+        return await running.read_index(self._deadline(timeout))
 
     def status(self) -> ReplicaStatus:
         """What this replica knows now; raises ReplicaStopped before start and after stop."""
@@ -181,7 +183,9 @@ class Replica:
             return 0
         return min((self._around.state_machine.command_version, *map(theirs.__getitem__, others)))
 
-    async def transfer_leadership(self, to: int | None = None, *, timeout: float = 5.0) -> int:
+    async def transfer_leadership(
+        self, to: int | None = None, *, timeout: float | None = None
+    ) -> int:
         """Make another member the leader; `None` picks the one that is furthest.
 
         Returns the new leader's id. May be called on any replica. Raises NoLeader if it did not
@@ -190,7 +194,7 @@ class Replica:
         if to is not None and to not in self._roster.membership.voters:
             raise ValueError(f"{to:x} is not a member that votes")
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = self._deadline(timeout)
         before = await self.leader_known(timeout)
         while (leader := self._take_part().node.leader) != to:
             if to is None and leader not in (0, before):
@@ -213,10 +217,10 @@ class Replica:
         """
         return self._leadership.subscribe(callback)
 
-    async def leader_known(self, timeout: float = 5.0) -> int:
+    async def leader_known(self, timeout: float | None = None) -> int:
         """Wait until a leader is known and return its id; raises NoLeader after `timeout` s."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = self._deadline(timeout)
         while not (leader := self._take_part().node.leader):
             if loop.time() >= deadline:
                 raise NoLeader("no leader is known")
@@ -236,7 +240,7 @@ class Replica:
         return self._roster.subscribe(callback)
 
     async def add_member(
-        self, member_id: int, member: Member, *, timeout: float = 5.0
+        self, member_id: int, member: Member, *, timeout: float | None = None
     ) -> Membership:
         """Add a member, a voter or a learner; return the members with it.
 
@@ -246,34 +250,34 @@ class Replica:
         MemberExists, MemberRemoved, PeerUrlExists, TooManyLearners, NotEnoughStarted,
         UnhealthyCluster and OldMembers of the latter.
         """
-        return await self._changes.add(member_id, member, timeout)
+        return await self._changes.add(member_id, member, self._deadline(timeout))
 
-    async def remove_member(self, member_id: int, *, timeout: float = 5.0) -> Membership:
+    async def remove_member(self, member_id: int, *, timeout: float | None = None) -> Membership:
         """Remove a member for good, this one perhaps; return those that are left.
 
         The removed one ends when it hears of it. Raises MemberNotFound, MemberRemoved,
         NotEnoughStarted, UnhealthyCluster or OldMembers.
         """
-        return await self._changes.remove(member_id, timeout)
+        return await self._changes.remove(member_id, self._deadline(timeout))
 
     async def update_member(
-        self, member_id: int, peer_urls: tuple[str, ...], *, timeout: float = 5.0
+        self, member_id: int, peer_urls: tuple[str, ...], *, timeout: float | None = None
     ) -> Membership:
         """The member is reached elsewhere. Raises MemberNotFound, PeerUrlExists or OldMembers."""
-        return await self._changes.update(member_id, peer_urls, timeout)
+        return await self._changes.update(member_id, peer_urls, self._deadline(timeout))
 
-    async def promote_member(self, member_id: int, *, timeout: float = 5.0) -> Membership:
+    async def promote_member(self, member_id: int, *, timeout: float | None = None) -> Membership:
         """Let a learner vote.
 
         Raises MemberNotFound, MemberNotLearner, LearnerNotReady, NotEnoughStarted or OldMembers.
         """
-        return await self._changes.promote(member_id, timeout)
+        return await self._changes.promote(member_id, self._deadline(timeout))
 
     async def publish(
-        self, name: str, client_urls: tuple[str, ...], *, timeout: float = 5.0
+        self, name: str, client_urls: tuple[str, ...], *, timeout: float | None = None
     ) -> Membership:
         """Tell the others this member's name and where its clients reach it, if that is news."""
-        return await self._changes.publish(name, client_urls, timeout)
+        return await self._changes.publish(name, client_urls, self._deadline(timeout))
 
     def _successor(self) -> int:
         """Whom to hand over to: the furthest of those that are connected; 0 if not leading."""
@@ -281,6 +285,11 @@ class Replica:
         candidates = status.connected & self._roster.membership.voters
         peers = {peer: each for peer, each in status.peers.items() if peer in candidates}
         return max(peers, key=lambda peer: (peers[peer].match_index, -peer), default=0)
+
+    def _deadline(self, timeout: float | None) -> float:
+        """By the event loop's clock."""
+        seconds = self._config.request_timeout if timeout is None else timeout
+        return asyncio.get_running_loop().time() + seconds
 
     def _take_part(self) -> Running:
         if self._running is None or self._running.driver.stopped:

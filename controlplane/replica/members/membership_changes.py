@@ -25,7 +25,10 @@ Edit = Callable[[Membership], Membership]
 
 
 class MembershipChanges:
-    """Makes one change at a time, from whichever member it is asked for."""
+    """Makes one change at a time, from whichever member it is asked for.
+
+    Deadlines are by the event loop's clock.
+    """
 
     def __init__(
         self,
@@ -40,16 +43,16 @@ class MembershipChanges:
         self._running = running
         self._turn = asyncio.Lock()
 
-    async def add(self, member_id: int, member: Member, timeout: float) -> Membership:
+    async def add(self, member_id: int, member: Member, deadline: float) -> Membership:
         def edit(now: Membership) -> Membership:
             after = now.with_added(member_id, member)
             if self._config.strict_reconfiguration:
                 reconfiguration.check_add(now, member, self._config.member_id, self._connected())
             return after
 
-        return await self._change(edit, timeout)
+        return await self._change(edit, deadline)
 
-    async def remove(self, member_id: int, timeout: float) -> Membership:
+    async def remove(self, member_id: int, deadline: float) -> Membership:
         def edit(now: Membership) -> Membership:
             after = now.with_removed(member_id)
             me = self._config.member_id
@@ -57,27 +60,27 @@ class MembershipChanges:
                 reconfiguration.check_remove(now, member_id, me, self._connected())
             return after
 
-        return await self._change(edit, timeout)
+        return await self._change(edit, deadline)
 
     async def update(
-        self, member_id: int, peer_urls: tuple[str, ...], timeout: float
+        self, member_id: int, peer_urls: tuple[str, ...], deadline: float
     ) -> Membership:
-        return await self._change(lambda now: now.with_urls(member_id, peer_urls), timeout)
+        return await self._change(lambda now: now.with_urls(member_id, peer_urls), deadline)
 
-    async def promote(self, member_id: int, timeout: float) -> Membership:
+    async def promote(self, member_id: int, deadline: float) -> Membership:
         def edit(now: Membership) -> Membership:
             after = now.with_promoted(member_id)
             if self._config.strict_reconfiguration:
                 reconfiguration.check_promote(now, member_id)
             return after
 
-        return await self._change(edit, timeout)
+        return await self._change(edit, deadline)
 
-    async def publish(self, name: str, client_urls: tuple[str, ...], timeout: float) -> Membership:
+    async def publish(self, name: str, client_urls: tuple[str, ...], deadline: float) -> Membership:
         me = self._config.member_id
-        return await self._change(lambda now: now.with_published(me, name, client_urls), timeout)
+        return await self._change(lambda now: now.with_published(me, name, client_urls), deadline)
 
-    async def _change(self, edit: Edit, timeout: float) -> Membership:
+    async def _change(self, edit: Edit, deadline: float) -> Membership:
         """Make the members what `edit` says, unless that is nothing new; return them.
 
         The configuration never becomes a joint one (Raft paper, section 6). Every edit adds,
@@ -85,7 +88,6 @@ class MembershipChanges:
         configuration that the edit was made from, so the sets of voters before and after differ in
         one member at most: any two majorities of them share one (thesis, section 4.1).
         """
-        deadline = asyncio.get_running_loop().time() + timeout
         async with self._my_turn(deadline):
             while True:
                 await self._catch_up(deadline)

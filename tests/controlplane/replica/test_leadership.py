@@ -38,8 +38,7 @@ async def test_waiting_ends_with_a_change_or_with_time() -> None:
     leadership = Leadership()
     await leadership.change(timeout=0.001)
     asyncio.get_running_loop().call_soon(lambda: leadership.update(7, leads=False, term=1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await leadership.change(timeout=60)
 
     assert leadership.leader == 7
-    assert leadership.had_leader
