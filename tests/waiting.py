@@ -10,7 +10,7 @@ async def until(
     condition: Callable[[], object],
     what: str,
     describe: Callable[[], str] = str,
-    seconds: float = 10,
+    seconds: float = 30,
 ) -> None:
     """Return once `condition()` holds; fails naming `what`, and what `describe` says then."""
     try:

@@ -17,6 +17,17 @@ from podling.simulate.network import MemoryNetwork
 from tests.controlplane.replica.ledger import Ledger
 from tests.waiting import until
 
+ELECTION_TIMEOUT = 2.0
+"""Seconds: much longer than what a busy machine keeps a leader from its work. A leader that a test
+has seen leads on, until the test itself ends that; the first one is elected at once however long
+this is (`PeerEvents`)."""
+
+QUICK_ELECTIONS = {"election_timeout": 0.3}
+"""Settings for tests in which a leader goes without a word. Others may be elected at any time."""
+
+PATIENCE = 30.0
+"""Seconds until something that never comes is a failure."""
+
 #: Makes the transport of a replica with this configuration.
 MakeTransport = Callable[[ReplicaConfig], Transport]
 
@@ -29,6 +40,8 @@ class Group:
     make_transport: MakeTransport
     members: dict[int, Member]
     settings: dict[str, float] = field(default_factory=dict)
+    own_settings: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Of single members, before `settings`."""
     joining: dict[int, Mapping[int, Member]] = field(default_factory=dict)
     """Of members that join: whom they are told of."""
     disks: dict[int, Disk] = field(default_factory=dict)
@@ -48,9 +61,11 @@ class Group:
             data_dir=self.folder / f"replica-{number}",
             join=number in self.joining,
             heartbeat_interval=0.02,
-            election_timeout=0.2,
+            election_timeout=ELECTION_TIMEOUT,
+            request_timeout=PATIENCE,
         )
-        return replace(config, **self.settings)  # type: ignore[arg-type]
+        settings = {**self.settings, **self.own_settings.get(number, {})}
+        return replace(config, **settings)  # type: ignore[arg-type]
 
     async def start(self, *numbers: int) -> None:
         for number in numbers or self.members:
@@ -72,6 +87,7 @@ class Group:
         name = f"replica-{number}"
         member = Member(name, (self.url(number),), learner=learner)
         asked = self.replicas[by] if by else await self.leader()
+        await self.connected()
         membership = await asked.add_member(number, member)
         self.joining[number] = membership.members
         await self.start(number)
@@ -79,10 +95,13 @@ class Group:
 
     async def promote(self, number: int) -> Membership:
         """Let a learner vote, however long it takes to catch up."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
         while True:
             try:
                 return await (await self.leader()).promote_member(number)
             except LearnerNotReady:
+                assert loop.time() < deadline, f"{number} does not catch up\n{self.describe()}"
                 await asyncio.sleep(0.01)
 
     async def stop(self, *numbers: int) -> None:
@@ -104,6 +123,28 @@ class Group:
 
         await until(agreed, "all agree on a leader", self.describe)
         return found
+
+    async def connected(self) -> None:
+        """Wait until every running member is connected to every other one."""
+        await until(
+            lambda: all(
+                self.replicas.keys() - {number} <= replica.status().connected
+                for number, replica in self.replicas.items()
+            ),
+            "all are connected",
+            self.describe,
+        )
+
+    async def compacted(self, index: int, *numbers: int) -> None:
+        """Wait until these members, or all, have only entries after `index` in their logs."""
+        await until(
+            lambda: all(
+                self.replicas[number].status().first_index > index
+                for number in numbers or self.replicas
+            ),
+            f"the log is compacted up to entry {index}",
+            self.describe,
+        )
 
     async def followers(self) -> list[Replica]:
         leader = await self.leader()

@@ -15,6 +15,7 @@ from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, Grp
 from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.disk import OsDisk
+from tests.controlplane.replica.group import ELECTION_TIMEOUT, PATIENCE
 from tests.controlplane.replica.ledger import Ledger
 
 
@@ -24,7 +25,9 @@ async def main() -> None:
     tls = PeerTls.from_files(
         certificates / "ca.crt", certificates / "replica-1.crt", certificates / "replica-1.key"
     )
-    config = ReplicaConfig("replica-1", 1, 0xC1, members, folder, 0.05, 0.2)
+    config = ReplicaConfig(
+        "replica-1", 1, 0xC1, members, folder, 0.05, ELECTION_TIMEOUT, request_timeout=PATIENCE
+    )
     replica = Replica(
         config,
         Ledger(),

