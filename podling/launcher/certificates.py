@@ -158,11 +158,7 @@ class Authority:
                 critical=False,
             )
         )
-        names: list[x509.GeneralName] = [
-            x509.IPAddress(ipaddress.ip_address(address)) for address in subject.addresses
-        ]
-        names += [x509.DNSName(name) for name in subject.host_names]
-        if names:
+        if names := _alternative_names(subject):
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return _pem(builder.sign(self._key, hashes.SHA256())), _key_pem(private)
 
@@ -178,6 +174,9 @@ class Authority:
             found.verify_directly_issued_by(self._certificate)
         except (InvalidSignature, TypeError) as error:
             raise ValueError("another authority signed it") from error
+        if missing := set(_alternative_names(subject)) - set(_named(found)):
+            names = ", ".join(sorted(str(name.value) for name in missing))
+            raise ValueError(f"it does not name {names}")
         if found.not_valid_after_utc.timestamp() <= self._clock():
             raise ValueError(f"it ended on {found.not_valid_after_utc:%Y-%m-%d}")
 
@@ -187,6 +186,21 @@ def _name(subject: Subject) -> x509.Name:
         [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in subject.organisations]
         + [x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)]
     )
+
+
+def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
+    return [
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in subject.addresses),
+        *(x509.DNSName(name) for name in subject.host_names),
+    ]
+
+
+def _named(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return list(found.value)
 
 
 def _builder(

@@ -13,6 +13,8 @@ from podling.launcher.store import member_urls
 from podling.launcher.store.member_urls import Url
 
 PORT_MAX = 0xFFFF
+SERVICES_MIN = 8
+"""Addresses that the range of Services has at least; kube-apiserver's figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,9 @@ def settings(flags: ApiServerFlags) -> ApiServerSettings:
     if len({url.secure for url in etcd}) > 1:
         raise SettingsError("--etcd-servers must all be https, or all http")
     _check_address("bind-address", flags.bind_address)
-    if not 0 <= flags.secure_port <= PORT_MAX:
+    if not 0 < flags.secure_port <= PORT_MAX:
         raise SettingsError(f"--secure-port: {flags.secure_port} is no port")
-    try:
-        ipaddress.ip_network(flags.service_cluster_ip_range)
-    except ValueError as error:
-        raise SettingsError(f"--service-cluster-ip-range: {error}") from None
+    _check_range("service-cluster-ip-range", flags.service_cluster_ip_range)
     return ApiServerSettings(
         etcd=etcd,
         etcd_tls=_etcd_tls(flags, secure=etcd[0].secure),
@@ -165,6 +164,15 @@ def _advertised(flags: ApiServerFlags) -> str:
             "cluster is told one address, not all"
         )
     return flags.bind_address
+
+
+def _check_range(flag: str, text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise SettingsError(f"--{flag}: {error}") from None
+    if network.num_addresses < SERVICES_MIN:
+        raise SettingsError(f"--{flag}: {text} must have at least {SERVICES_MIN} addresses")
 
 
 def _check_address(flag: str, text: str) -> None:

@@ -55,7 +55,9 @@ def test_a_server_on_all_addresses_is_told_which_one_others_use() -> None:
         ({"bind_address": "0.0.0.0"}, "--advertise-address is required"),
         ({"advertise_address": "::"}, "nobody can connect to ::"),
         ({"secure_port": 70_000}, "--secure-port: 70000 is no port"),
+        ({"secure_port": 0}, "--secure-port: 0 is no port"),
         ({"service_cluster_ip_range": "10.0.0.1/24"}, "--service-cluster-ip-range"),
+        ({"service_cluster_ip_range": "10.0.0.0/30"}, "must have at least 8 addresses"),
         ({"tls_cert_file": "c"}, "--tls-cert-file needs --tls-private-key-file"),
         (
             {"tls_cert_file": "c", "tls_private_key_file": "k"},
