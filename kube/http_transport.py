@@ -21,10 +21,12 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from podling.aiokit.tasks import TaskSet
@@ -62,6 +64,14 @@ class HttpTransportConfig:
     """Bearer token that says who is asking, where no client certificate does."""
 
 
+class _Connection(ResponseHandler):
+    """What is not needed any more ends at once. Over TLS aiohttp would say goodbye and forget it,
+    and a stopped server never answers that: the socket would outlive the transport."""
+
+    def close(self) -> None:
+        self.abort()
+
+
 class _Server:
     """All connections to one endpoint, from choosing it to leaving it."""
 
@@ -71,6 +81,8 @@ class _Server:
         self._connector = aiohttp.TCPConnector(
             ssl=tls or False, limit=0, keepalive_timeout=config.keep_alive
         )
+        connection = partial(_Connection, loop=asyncio.get_running_loop())
+        self._connector._factory = connection  # type: ignore[assignment] # a partial is invariant
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout),
@@ -106,8 +118,8 @@ class _Server:
             stream.abort(why)
 
     async def close(self) -> None:
-        """Abort every connection, without the TLS goodbye a stopped server never answers."""
-        await self._connector.close(abort_ssl=True)
+        """Abort every connection."""
+        await self._connector.close()
         await self._session.close()
 
 
@@ -151,12 +163,8 @@ class _Stream:
         self._response.close()
 
     def abort(self, why: str) -> None:
-        """End it now, without the TLS goodbye that a stopped server would never answer."""
         self._aborted = why
         self._server.streams.discard(self)
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
         self._response.close()
 
 
