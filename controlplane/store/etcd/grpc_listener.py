@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from podling.controlplane.store.etcd import etcd_api, unix_socket
+from podling.controlplane.store.etcd.admission import MAX_CALLS
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
 from podling.controlplane.store.etcd.messages import ResponseWriter
 from podling.controlplane.store.etcd.server_certificate import CertificateFiles, ServerCertificate
@@ -90,6 +91,9 @@ def _options(config: ListenerConfig) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
         ("grpc.http2.max_ping_strikes", 0),
+        # `Admission` says when it is too much; the library would end calls as CANCELLED long before.
+        ("grpc.server.max_pending_requests", 2 * MAX_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", 4 * MAX_CALLS),
     ]
 
 

@@ -32,6 +32,15 @@ async def test_every_response_has_a_whole_header(client: Client) -> None:
     assert header.raft_term >= 1
 
 
+async def test_a_burst_of_calls_is_served(client: Client) -> None:
+    """The library would end some as CANCELLED as soon as a thousand wait for their turn."""
+    request = rpc_pb2.RangeRequest(key=b"a", serializable=True)
+    answers = await asyncio.gather(
+        *(client.kv.Range(request) for _ in range(1500)), return_exceptions=True
+    )
+    assert [each for each in answers if isinstance(each, Exception)] == []
+
+
 @pytest.mark.parametrize(
     ("method", "request_", "code", "text"),
     [
