@@ -44,8 +44,12 @@ async def test_order_and_reverse_order(story: list[str]) -> None:
 
 
 async def test_sigterm_ends_it_in_good_order(story: list[str]) -> None:
-    asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
-    assert await run([Part("a", story)], Stop()) == 0
+    class Signalling(Part):
+        async def start(self) -> None:
+            await super().start()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await run([Signalling("a", story)], Stop()) == 0
     assert story == ["start a", "stop a"]
 
 

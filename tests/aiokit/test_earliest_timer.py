@@ -15,7 +15,7 @@ class Bell:
         self._changed.set()
 
     async def wait(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await self._changed.wait()
         self._changed.clear()
 

@@ -16,7 +16,7 @@ def samples(registry: CollectorRegistry, at_most: float | None = None) -> float:
 
 
 async def sampled(registry: CollectorRegistry, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while samples(registry) < count:  # noqa: ASYNC110 - a metric cannot be awaited
             await asyncio.sleep(0.001)
 

@@ -7,6 +7,9 @@ import pytest
 
 from podling.kube.client import Client
 from podling.simulate.api_server import MemoryApiServer
+from tests.steady_loop import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture

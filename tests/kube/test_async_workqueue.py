@@ -18,7 +18,7 @@ async def test_a_worker_that_waits_is_woken_by_an_addition() -> None:
         getting = tasks.spawn(queue.get(), name="get")
         await asyncio.sleep(0)
         queue.add("a")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert await getting == "a"
 
 
@@ -29,7 +29,7 @@ async def test_every_waiting_worker_gets_a_key_of_a_burst() -> None:
         await asyncio.sleep(0)
         for key in "abc":
             queue.add(key)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert {await task for task in getting} == {"a", "b", "c"}
 
 
@@ -41,7 +41,7 @@ async def test_a_worker_cancelled_after_its_wake_up_leaves_the_key_to_another() 
         await asyncio.sleep(0)
         queue.add("a")
         first.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert await second == "a"
 
 
@@ -51,7 +51,7 @@ async def test_delays_run_on_the_loops_clock() -> None:
     began = loop.time()
     queue.add_after("late", 0.06)
     queue.add_after("early", 0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert [await queue.get(), await queue.get()] == ["early", "late"]
     assert loop.time() - began >= 0.06
 
@@ -66,7 +66,7 @@ async def test_what_is_done_while_it_was_added_again_wakes_the_next_worker() -> 
         await asyncio.sleep(0)
         assert not again.done()
         queue.done("a")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert await again == "a"
 
 
@@ -77,7 +77,7 @@ async def test_a_failed_key_comes_back_after_its_delay() -> None:
     assert queue.retry(key) <= 0.01
     queue.done(key)
     assert len(queue) == 0 and not queue.idle
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert await queue.get() == "a"
     queue.close()
 
@@ -90,7 +90,7 @@ def test_delays_that_are_over_at_once_do_not_stand_in_each_others_way() -> None:
         for key in "abc":
             queue.add_after(key, 0.0)
         queue.retry("d")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             return sorted([await queue.get() for _ in "abcd"])
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -15,7 +15,7 @@ from podling.kube.meta import Object
 from podling.simulate.api_server import MemoryApiServer
 from tests.contract.api import config_map
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 class Told:

@@ -12,7 +12,7 @@ from podling.kube.leader_election import LeaderElectionConfig, LeaderElector
 from podling.simulate.api_server import MemoryApiServer
 from tests.kube.link import Link
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 def config(identity: str) -> LeaderElectionConfig:

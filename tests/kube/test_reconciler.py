@@ -36,7 +36,7 @@ async def run(script: Script, *keys: str) -> None:
         reconciler.enqueue(key)
     await reconciler.start()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await script.over.wait()
     finally:
         await reconciler.stop()
@@ -84,7 +84,7 @@ async def test_workers_take_different_keys_at_the_same_time() -> None:
     reconciler.enqueue("a")
     reconciler.enqueue_after("b", 0.01)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await together.wait()
     finally:
         await reconciler.stop()

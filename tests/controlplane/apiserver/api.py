@@ -22,7 +22,7 @@ from podling.simulate.memory_storage import MemoryStorage
 
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 NOW = 1_700_000_000.0
-PATIENCE = 10.0
+PATIENCE = 30.0
 PODS = "/api/v1/namespaces/default/pods"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 

@@ -163,7 +163,7 @@ class Kubectl:
         """Exit code, output, errors."""
         process = await self.start(*arguments)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 output, errors = await process.communicate(stdin.encode())
         except BaseException:
             process.kill()

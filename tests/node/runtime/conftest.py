@@ -28,7 +28,7 @@ def launcher(folder: Path) -> Iterator[LauncherProcess]:
 @pytest.fixture
 async def watcher(launcher: LauncherProcess) -> AsyncIterator[Watcher]:
     watching = Watcher(launcher.socket)
-    await watching.client.start(5)
+    await watching.client.start(30)
     yield watching
     await watching.stop()
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from podling.node.runtime.launcher.launcher import LauncherLimits
 from podling.node.runtime.launcher.main import LauncherConfig, run_launcher
 logging.basicConfig()
-config = LauncherConfig(Path(sys.argv[1]), Path(sys.argv[2]), stop_grace=2.0,
+config = LauncherConfig(Path(sys.argv[1]), Path(sys.argv[2]), stop_grace=20.0,
     mount_namespaces=sys.argv[4] == "True",
     limits=LauncherLimits(log_bytes=int(sys.argv[3]), exec_output_bytes=65536))
 sys.exit(run_launcher(config, lambda: os.write(1, b"ready")))
@@ -51,7 +51,7 @@ class LauncherProcess:
     def errors(self) -> str:
         """What it had to say, after it ended by itself."""
         assert self.process is not None
-        text = self.process.communicate(timeout=5)[1].decode()
+        text = self.process.communicate(timeout=30)[1].decode()
         self.process = None
         return text
 
@@ -59,7 +59,7 @@ class LauncherProcess:
         """Signal it and wait; returns its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
         code = self.process.returncode
         self.process = None
         return code

@@ -12,7 +12,7 @@ from podling.aiokit.clock import system_wall_clock
 from podling.launcher.api_probe import Asking, ProbeError
 from podling.launcher.certificates import Authority, Subject
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 class Server(http.server.ThreadingHTTPServer):

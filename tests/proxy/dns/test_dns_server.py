@@ -21,7 +21,7 @@ from podling.proxy.dns.upstream import Upstream
 from podling.simulate.api_server import MemoryApiServer
 from tests.proxy.objects import service
 
-TIMEOUT = 5
+TIMEOUT = 15
 
 
 ADDRESS = "127.53.0.1"

@@ -10,7 +10,9 @@ import pytest
 from podling.proxy.services.listeners import BoundListeners, Listeners
 from podling.proxy.services.routing_table import Endpoint, Frontend, Route, Table
 
-TIMEOUT = 5
+TIMEOUT = 15
+ADDRESS = "127.53.0.2"
+"""No outgoing connection of this machine takes its ports, as it might those of 127.0.0.1."""
 
 
 class Backend:
@@ -63,7 +65,7 @@ async def listeners() -> AsyncIterator[Listeners]:
 
 @pytest.fixture
 def frontend() -> Frontend:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    with socket.create_server((ADDRESS, 0)) as probe:
         return Frontend(*probe.getsockname())
 
 
@@ -73,8 +75,7 @@ def table(frontend: Frontend, *endpoints: Endpoint) -> Table:
 
 def refused() -> Endpoint:
     """Where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return Endpoint(*probe.getsockname())
+    return Endpoint(ADDRESS, 1)
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
@@ -216,7 +217,7 @@ async def test_a_port_that_needs_a_privilege_is_served_high_and_said(
     listeners = Listeners(
         Unprivileged(), lambda route, wanted, instead, error: said.append((wanted, instead))
     )
-    low, high = Frontend("127.0.0.1", 81), Frontend("127.0.0.1", 10081)
+    low, high = Frontend(ADDRESS, 81), Frontend(ADDRESS, 10081)
     await listeners.apply(table(low, backends[0].endpoint))
     assert said == [(low, high)]
     assert await name_of_answering(high) == "a"

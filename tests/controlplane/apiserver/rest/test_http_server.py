@@ -17,6 +17,7 @@ from podling.aiokit.clock import system_wall_clock
 from podling.launcher.certificates import Authority, Subject
 from tests.controlplane.apiserver.api import CONFIG_MAPS, PATIENCE, PODS, config_map, pod
 from tests.controlplane.apiserver.server import HOST, Certificates, Server, running_server
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -138,14 +139,9 @@ async def test_a_watcher_that_goes_away_is_forgotten(
 ) -> None:
     watch = await admin.get(CONFIG_MAPS, params={"watch": "1"})
     cache = server.server.core.cache
-    assert cache.watch_count() == 1
+    await until(lambda: cache.watch_count() == 1, "the watch is known")
     watch.close()
-    async with asyncio.timeout(PATIENCE):
-        for _ in range(1000):
-            if not cache.watch_count():
-                break
-            await asyncio.sleep(0.005)
-    assert cache.watch_count() == 0
+    await until(lambda: cache.watch_count() == 0, "the watch is forgotten")
 
 
 async def test_a_long_list_arrives_whole(admin: aiohttp.ClientSession) -> None:

@@ -27,6 +27,6 @@ async def test_a_node_agent_that_takes_the_connection_and_says_nothing_is_given_
             with pytest.raises(OSError, match=f"{host}:{port} did not answer within 0.05 s"):
                 async with logs.open(address, "/containerLogs/default/web/web", {}):
                     pass
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), 15)
     finally:
         await logs.stop()

@@ -17,6 +17,7 @@ from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_ap
 from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")
+START_SECONDS = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ def endpoint() -> Iterator[str]:
 
 async def answers(storage: EtcdStorage) -> None:
     """Wait until etcd has elected itself."""
-    async with asyncio.timeout(PATIENCE):
-        for _ in range(1000):
+    async with asyncio.timeout(START_SECONDS):
+        while True:
             try:
                 await storage.get(b"ready")
                 return
@@ -129,7 +130,7 @@ async def test_members_that_are_not_there_are_passed_over(endpoint: str) -> None
 async def test_a_member_that_hangs_is_avoided_for_a_while(endpoint: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung:
         [_, port] = hung.getsockname()
-        storage = EtcdStorage(EtcdConfig([endpoint, f"127.0.0.1:{port}"], timeout=0.5))
+        storage = EtcdStorage(EtcdConfig([endpoint, f"127.0.0.1:{port}"], timeout=3.0))
         await storage.start()
         try:
             with pytest.raises(Unavailable):

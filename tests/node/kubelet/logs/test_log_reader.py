@@ -37,7 +37,7 @@ async def test_a_rotated_log_is_followed_into_its_successor(tmp_path: Path) -> N
     path = tmp_path / "0.log"
     write(path, "one")
     pieces = log_reader.read(path, LogOptions(follow=True), lambda: False, asyncio.Event())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert await anext(pieces) == b"one\n"
         path.rename(tmp_path / "0.log.1")
         write(path, "two")
@@ -49,7 +49,7 @@ async def test_a_half_written_line_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     write(path, "one")
     pieces = log_reader.read(path, LogOptions(follow=True), lambda: False, asyncio.Event())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert await anext(pieces) == b"one\n"
         with path.open("a", encoding="utf-8") as out:
             out.write(f"{HEAD}tw")
@@ -66,6 +66,6 @@ async def test_a_log_that_comes_later_is_followed(tmp_path: Path) -> None:
     first = asyncio.ensure_future(anext(pieces))  # noqa: TID251
     await asyncio.sleep(0)
     write(path, "one")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert await first == b"one\n"
     await pieces.aclose()

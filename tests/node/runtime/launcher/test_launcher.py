@@ -1,9 +1,9 @@
 """The launcher on real processes: ends, signals, grandchildren, logs, commands beside, death."""
 
-import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ async def test_a_signal_that_is_handled_ends_it_with_its_own_code(
     watcher: Watcher, folder: Path
 ) -> None:
     await start_with_trap(watcher, folder, "trap 'exit 3' TERM", FOREVER)
-    record = await watcher.client.stop_process("c1", signal.SIGTERM, 5)
+    record = await watcher.client.stop_process("c1", signal.SIGTERM, 30)
     assert (record.exit_code, record.signal) == (3, 0)
 
 
@@ -101,12 +101,11 @@ async def test_what_ignores_the_signal_is_killed_after_the_grace(
     watcher: Watcher, folder: Path
 ) -> None:
     await start_with_trap(watcher, folder, "trap '' TERM", "sleep 60 & wait; :")
-    loop = asyncio.get_running_loop()
-    before = loop.time()
+    before = time.perf_counter()
     long = watcher.tasks.spawn(watcher.client.stop_process("c1", signal.SIGTERM, 60), name="long")
     record = await watcher.client.stop_process("c1", signal.SIGTERM, 0.2)
     assert (record.exit_code, record.signal) == (137, 9)
-    assert 0.1 < loop.time() - before < 5
+    assert 0.1 < time.perf_counter() - before < 50
     assert (await long).exit_code == 137
 
 
@@ -155,10 +154,20 @@ async def test_a_big_log_is_rotated_and_loses_nothing(folder: Path) -> None:
     assert launched.start()
     watching = Watcher(launched.socket)
     try:
-        await watching.client.start(5)
+        await watching.client.start(30)
         path = folder / "0.log"
-        script = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done"
-        await watching.run("c1", "sh", "-c", script, log_path=str(path))
+        script = f"""
+for part in 0 1 2 3; do
+    i=0; while [ $i -lt 500 ]; do echo line $((part*500+i)); i=$((i+1)); done
+    while ! [ -e {folder}/seen-$part ]; do sleep 0.01; done
+done
+"""
+        await watching.client.start_process("c1", spec("sh", "-c", script, log_path=str(path)))
+        for part in range(4):
+            last = f"line {part * 500 + 499}\n"
+            await until(lambda last=last: last in path.read_text(), last)
+            (folder / f"seen-{part}").touch()
+        await watching.ended("c1")
         text = "".join(
             (folder / name).read_text()
             for name in ("0.log.4", "0.log.3", "0.log.2", "0.log.1", "0.log")
@@ -196,9 +205,12 @@ async def test_a_command_beside_gives_its_output_back(watcher: Watcher, folder: 
 
 async def test_a_command_beside_is_killed_by_its_time_out(watcher: Watcher) -> None:
     await watcher.client.start_process("c1", spec("sleep", "60"))
-    result = await watcher.client.exec(
-        "c1", ExecSpec(("sh", "-c", "echo begun; sleep 60.5; :"), BESIDE, "/", timeout=0.2)
-    )
+    for timeout in (0.2, 2.0, 20.0):  # a busy machine needs longer to begin
+        result = await watcher.client.exec(
+            "c1", ExecSpec(("sh", "-c", "echo begun; sleep 60.5; :"), BESIDE, "/", timeout=timeout)
+        )
+        if result.stdout:
+            break
     assert (result.timed_out, result.stdout) == (True, b"begun\n")
     await until(lambda: not marked("sleep\x0060.5"), "the end of the command")
 
@@ -251,10 +263,10 @@ async def test_a_second_client_finds_everything(
     await watcher.run("gone", "sh", "-c", "exit 5")
     await watcher.client.start_process("here", spec("sleep", "60"))
     other = Watcher(launcher.socket)
-    await other.client.start(5)
+    await other.client.start(30)
     assert other.known["gone"].exit_code == 5
     assert other.known["here"].finished_at == 0
-    await watcher.client.stop_process("here", signal.SIGTERM, 5)
+    await watcher.client.stop_process("here", signal.SIGTERM, 30)
     assert (await other.ended("here")).exit_code == 143
     await other.client.stop()
 
@@ -408,7 +420,7 @@ async def test_without_mounts_a_bind_is_refused_unless_it_changes_nothing(folder
     assert launched.start()
     watching = Watcher(launched.socket)
     try:
-        await watching.client.start(5)
+        await watching.client.start(30)
         assert watching.client.capabilities["mount_namespace"] == "none"
         same = Bind(str(folder), str(folder))
         assert (await watching.run("c1", "true", binds=(same,))).exit_code == 0

@@ -16,6 +16,9 @@ from podling.launcher.forking.fork_client import ForkClient, ForkServerError
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import wait_for
 
+OWN = "127.53.0.3"
+"""An address whose ports no outgoing connection takes, as it might those of 127.0.0.1."""
+
 PROGRAM = """
 import os, signal, socket, sys, pathlib
 from podling.launcher.forking.fork_server import ForkServer
@@ -56,7 +59,7 @@ def address(layout: Layout) -> Iterator[tuple[str, int]]:
         )
         with process:
             client = ForkClient(layout)
-            wait_for(client.answers, 10, lambda: "the fork server")
+            wait_for(client.answers, 40, lambda: "the fork server")
             yield listener.getsockname()
             for path in (layout.root / "run").glob("*.lock"):
                 holder = process_lock.holder(path)
@@ -67,7 +70,7 @@ def address(layout: Layout) -> Iterator[tuple[str, int]]:
 
 
 def ask(address: tuple[str, int]) -> str:
-    with socket.create_connection(address, timeout=5) as connection:
+    with socket.create_connection(address, timeout=30) as connection:
         return connection.recv(100).decode()
 
 
@@ -84,8 +87,8 @@ def test_a_killed_process_is_succeeded_without_a_refused_connection(
     client = ForkClient(layout)
     first = client.start("replica-1")
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: process_lock.holder(layout.lock("replica-1")) is None, 5, lambda: "its end")
-    with socket.create_connection(address, timeout=5) as waiting:
+    wait_for(lambda: process_lock.holder(layout.lock("replica-1")) is None, 30, lambda: "its end")
+    with socket.create_connection(address, timeout=30) as waiting:
         second = client.start("replica-1")
         assert waiting.recv(100).decode() == f"replica-1 {second}"
 
@@ -93,7 +96,7 @@ def test_a_killed_process_is_succeeded_without_a_refused_connection(
 def test_the_same_process_is_not_started_twice(layout: Layout, address: tuple[str, int]) -> None:
     client = ForkClient(layout)
     client.start("replica-1")
-    wait_for(lambda: process_lock.holder(layout.lock("replica-1")) is not None, 5, lambda: "lock")
+    wait_for(lambda: process_lock.holder(layout.lock("replica-1")) is not None, 30, lambda: "lock")
     with pytest.raises(ForkServerError, match="runs already"):
         client.start("replica-1")
 
@@ -103,22 +106,22 @@ def test_a_crash_is_written_to_the_log_of_that_process(
 ) -> None:
     ForkClient(layout).start("crashing")
     log = layout.log("crashing")
-    wait_for(lambda: log.exists() and "on purpose" in log.read_text(), 5, lambda: "the log")
+    wait_for(lambda: log.exists() and "on purpose" in log.read_text(), 30, lambda: "the log")
 
 
 def test_whoever_asks_for_a_listener_gets_the_same_one(
     layout: Layout, address: tuple[str, int]
 ) -> None:
     client = ForkClient(layout)
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server((OWN, 0)) as free:
         port = free.getsockname()[1]
-    with client.listen("127.0.0.1", port) as one, client.listen("127.0.0.1", port) as other:
+    with client.listen(OWN, port) as one, client.listen(OWN, port) as other:
         one.close()
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection((OWN, port), timeout=30):
             other.accept()[0].close()
-    client.release("127.0.0.1", port)
+    client.release(OWN, port)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection((OWN, port), timeout=30)
 
 
 def test_nonsense_is_answered_with_an_error(layout: Layout, address: tuple[str, int]) -> None:

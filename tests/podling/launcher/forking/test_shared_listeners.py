@@ -9,7 +9,7 @@ import pytest
 from podling.launcher.forking.shared_listeners import SharedListeners
 from podling.launcher.layout import Layout
 from podling.proxy.services.routing_table import Frontend
-from tests.podling.launcher.forking.test_fork_server import address, layout
+from tests.podling.launcher.forking.test_fork_server import OWN, address, layout
 
 __all__ = ["address", "layout"]
 
@@ -18,13 +18,13 @@ async def test_two_proxies_accept_from_the_same_socket(
     layout: Layout, address: tuple[str, int]
 ) -> None:
     sources = [SharedListeners(layout.root / layout.socket("forkserver")) for _ in range(2)]
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server((OWN, 0)) as free:
         frontend = Frontend(*free.getsockname())
     first, second = [await source.listen(frontend) for source in sources]
     first.close()
     loop = asyncio.get_running_loop()
-    with socket.create_connection(frontend, timeout=5), second:
-        async with asyncio.timeout(5):
+    with socket.create_connection(frontend, timeout=30), second:
+        async with asyncio.timeout(15):
             accepted, _ = await loop.sock_accept(second)
         accepted.close()
     await sources[0].release(frontend)
@@ -41,8 +41,8 @@ async def test_an_address_that_cannot_be_bound_is_told_with_its_errno(
 
 async def test_without_a_fork_server_every_proxy_listens_itself(layout: Layout) -> None:
     sources = [SharedListeners(layout.root / layout.socket("forkserver")) for _ in range(2)]
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server((OWN, 0)) as free:
         frontend = Frontend(*free.getsockname())
     first, second = [await source.listen(frontend) for source in sources]
-    with first, second, socket.create_connection(frontend, timeout=5):
+    with first, second, socket.create_connection(frontend, timeout=30):
         await sources[0].release(frontend)

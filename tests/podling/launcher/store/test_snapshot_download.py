@@ -34,7 +34,7 @@ async def test_the_state_of_a_member_is_saved(members: Members, tmp_path: Path) 
         await server.store.put(PutRequest(b"key-%d" % number, b"v" * 10_000))
     endpoint = Endpoint(members.endpoint(server), secure=False)
     path = tmp_path / "saved"
-    size = await snapshot_download.download(DISK, endpoint, path, 10)
+    size = await snapshot_download.download(DISK, endpoint, path, 60)
 
     assert size == path.stat().st_size > 500_000
     status = saved_snapshot.status(DISK, path)
@@ -52,7 +52,7 @@ async def test_over_tls_both_sides_show_who_they_are(members: Members, tmp_path:
     (server,) = await members.start(1, listen=True, tls=tls)
     address = members.endpoint(server)
     known = Endpoint(address, True, ca, tmp_path / "client.crt", tmp_path / "client.key")
-    assert await snapshot_download.download(DISK, known, tmp_path / "saved", 10) > 0
+    assert await snapshot_download.download(DISK, known, tmp_path / "saved", 60) > 0
 
     for stranger in (Endpoint(address, True, ca), Endpoint(address, secure=False)):
         with pytest.raises(DownloadError, match="did not"):
@@ -65,7 +65,7 @@ async def test_a_user_that_cannot_log_in_is_told(members: Members, tmp_path: Pat
     endpoint = Endpoint(members.endpoint(server), secure=False, user="root", password="guess")
 
     with pytest.raises(DownloadError, match="authentication is not enabled"):
-        await snapshot_download.download(DISK, endpoint, tmp_path / "saved", 10)
+        await snapshot_download.download(DISK, endpoint, tmp_path / "saved", 60)
     assert not DISK.exists(tmp_path / "saved")
 
 
