@@ -63,7 +63,7 @@ def apiserver(**values: Any) -> None:
     try:
         checked = settings(ApiServerFlags(**values))
         # What goes wrong with a connection is told by us, once, and not at every attempt.
-        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         sys.exit(importlib.import_module(PROCESS).run(checked))
     except LauncherError as error:
         raise click.ClickException(str(error)) from None
