@@ -91,7 +91,7 @@ def _options(config: ListenerConfig) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
         ("grpc.http2.max_ping_strikes", 0),
-        # `Admission` says when it is too much; the library would end calls as CANCELLED long before.
+        # `Admission` says when it is too much; the library would end calls long before (CANCELLED).
         ("grpc.server.max_pending_requests", 2 * MAX_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", 4 * MAX_CALLS),
     ]
