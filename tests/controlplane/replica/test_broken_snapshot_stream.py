@@ -19,18 +19,25 @@ MEGABYTE = 1_000_000
 
 
 class BreakingWay:
-    """Passes bytes on to a port, and breaks connections that have carried too many."""
+    """Passes bytes on to a port, so many on each connection, and the rest never."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._tasks = TaskSet("way")
         self._server: asyncio.Server | None = None
         self.limit = 2**62
-        """Bytes after which the next connections break."""
-        self.breaks = 0
+        """Bytes after which a connection carries nothing more, until it is broken."""
+        self.full = False
+        """Whether there is such a connection."""
+        self._broken = asyncio.Event()
 
     async def start(self, port: int) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+
+    def break_all(self) -> None:
+        """End the connections that are full; those to come have no limit."""
+        self.limit = 2**62
+        self._broken.set()
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -55,7 +62,8 @@ class BreakingWay:
             while data := await reader.read(65536):
                 carried += len(data)
                 if carried > self.limit:
-                    self.breaks += 1
+                    self.full = True
+                    await self._broken.wait()
                     break
                 writer.write(data)
                 await writer.drain()
@@ -96,11 +104,19 @@ async def test_the_stream_goes_on_where_it_broke(
         await group.stop(away)
         for number in range(12):
             await group.replicas[leader].propose(bytes([65 + number]) * (MEGABYTE // 2))
-        await until(lambda: group.replicas[leader].status().first_index > 5, "compacted")
+        await group.compacted(5)
         ways[away].limit = 3 * MEGABYTE
         await group.start(away)
-        await until(lambda: ways[away].breaks, "the way has broken", group.describe)
-        ways[away].limit = 2**62
+        kept = tmp_path / f"replica-{away}" / "snapshots"
+        await until(
+            lambda: (
+                ways[away].full
+                and sum(file.stat().st_size for file in kept.iterdir()) > 2 * MEGABYTE
+            ),
+            "as much as the way carries is on the disk",
+            group.describe,
+        )
+        ways[away].break_all()
         assert len(await group.equal()) == 12
         assert group.ledgers[away].restored >= 1
     finally:

