@@ -51,8 +51,6 @@ async def test_a_peer_that_stays_away_is_complained_about_once(
     one, _ = transports
     recorder = Recorder()
     await one.start(recorder)
-    await until(
-        lambda: len(recorder.lost) > WORRYING_FAILURES, "more attempts than that", seconds=20
-    )
+    await until(lambda: len(recorder.lost) > WORRYING_FAILURES, "more attempts than that")
     await one.stop()
     assert lines(said, "no way to replica-2", "WARNING") == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.replica.peers import peer_link
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport
 from podling.controlplane.replica.transport import TransportError
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
@@ -51,6 +52,12 @@ class TestPlainGrpcTransport(TransportContract):
         await transport.stop()
 
 
+@pytest.fixture
+def worried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that cannot be reached is complained about at once."""
+    monkeypatch.setattr(peer_link, "WORRYING_FAILURES", 1)
+
+
 async def refusal(
     impostor: GrpcTransport, two: GrpcTransport, caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
@@ -78,6 +85,7 @@ async def test_a_certificate_of_another_name_is_refused(
     )
 
 
+@pytest.mark.usefixtures("worried")
 async def test_a_certificate_of_another_authority_is_refused(
     peers: Peers, two: GrpcTransport, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,6 +93,7 @@ async def test_a_certificate_of_another_authority_is_refused(
     await refusal(peers.make(1, stranger), two, caplog, "no way to replica-2")
 
 
+@pytest.mark.usefixtures("worried")
 async def test_a_caller_without_a_certificate_is_refused(
     peers: Peers, two: GrpcTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,6 +116,7 @@ async def test_a_caller_that_looks_for_another_member_is_refused(
     await refusal(impostor, two, caplog, "the caller looks for member 3, and this is 2")
 
 
+@pytest.mark.usefixtures("worried")
 async def test_a_server_of_another_name_is_not_talked_to(
     peers: Peers, one: GrpcTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
