@@ -57,6 +57,8 @@ from podling.kube.kinds import EVENT, POD, SERVICE, Kind
 
 RETRY_FIRST, RETRY_CAP = 0.01, 0.2
 """Seconds between attempts to read the store, or to make the first objects."""
+ANNOUNCE_FIRST, ANNOUNCE_CAP = 0.1, 2.0
+"""Seconds between attempts to renew the server's lease, of which each may cost the store one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ class ApiCore:
         slices = ServiceSlices(
             self.registry, self.cache, lambda: self.registry.call(bootstrap.USER)
         )
-        return Announcer(lease, timings, storage, slices, self._backoff(), self._world.on_death)
+        backoff = Backoff(ANNOUNCE_FIRST, ANNOUNCE_CAP, self._world.dice)
+        return Announcer(lease, timings, storage, slices, backoff, self._world.on_death)
 
     def _backoff(self) -> Backoff:
         return Backoff(RETRY_FIRST, RETRY_CAP, self._world.dice)
