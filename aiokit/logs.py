@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _HTTP_ERRORS = "aiohttp.http_exceptions"
+_GRPC = "grpc._cython.cygrpc"
 _LINE_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
 """What comes from outside must not look like a record of its own."""
 
@@ -47,6 +48,7 @@ def configure(process: str, level: str = "INFO", outputs: Sequence[str] = ("stde
     root.setLevel(level)
     logging.getLogger("aiohttp.access").setLevel("WARNING")
     logging.getLogger("aiohttp.server").addFilter(_told_in_a_line)
+    logging.getLogger(_GRPC).addFilter(_is_answerable)
 
 
 def _told_in_a_line(record: logging.LogRecord) -> bool:
@@ -57,6 +59,12 @@ def _told_in_a_line(record: logging.LogRecord) -> bool:
         record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", (), None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
+
+
+def _is_answerable(record: logging.LogRecord) -> bool:
+    """Not so for a client that has gone before its answer was written, which is no defect."""
+    error = record.exc_info[1] if record.exc_info else None
+    return (type(error).__module__, type(error).__name__) != (_GRPC, "ExecuteBatchError")
 
 
 def _handler(output: str) -> logging.Handler:

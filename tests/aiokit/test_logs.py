@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from grpc._cython import cygrpc
 
 from podling.aiokit import logs
 from podling.aiokit.logs import LineFormatter
@@ -18,13 +19,16 @@ from podling.aiokit.logs import LineFormatter
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
     """Gives back what `configure` changes for the whole process."""
-    root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
-    handlers, level, filters = root.handlers[:], root.level, server.filters[:]
+    root = logging.getLogger()
+    filtered = [logging.getLogger(name) for name in ("aiohttp.server", "grpc._cython.cygrpc")]
+    handlers, level, filters = root.handlers[:], root.level, [each.filters[:] for each in filtered]
     yield
     for handler in root.handlers:
         if handler not in handlers:
             handler.close()
-    root.handlers[:], server.filters[:] = handlers, filters
+    root.handlers[:] = handlers
+    for each, before in zip(filtered, filters, strict=True):
+        each.filters[:] = before
     root.setLevel(level)
 
 
@@ -65,3 +69,15 @@ async def test_a_client_that_does_not_speak_http_is_told_in_a_line(tmp_path: Pat
 
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert "WARNING replica-1 aiohttp.server: Error handling request from 127.0.0.1: 4" in line
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_a_client_of_grpc_that_did_not_wait_for_its_answer_is_not_told_of(tmp_path: Path) -> None:
+    logs.configure("replica-1", outputs=[str(tmp_path / "log")])
+    # As the library does where its batch of operations fails, and for a defect of ours.
+    library = logging.getLogger("grpc._cython.cygrpc")
+    library.error("raised by servicer method", exc_info=cygrpc.ExecuteBatchError(("send",)))
+    library.error("raised by servicer method", exc_info=ValueError("ours"))
+    told = (tmp_path / "log").read_text()
+    assert told.count("ERROR") == 1
+    assert told.endswith("ValueError: ours\n")
