@@ -504,6 +504,38 @@ class SnapshotKept(google.protobuf.message.Message):
 Global___SnapshotKept: typing_extensions.TypeAlias = SnapshotKept
 
 @typing.final
+class Question(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: builtins.bytes = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["data", b"data"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___Question: typing_extensions.TypeAlias = Question
+
+@typing.final
+class Answer(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: builtins.bytes = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["data", b"data"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___Answer: typing_extensions.TypeAlias = Answer
+
+@typing.final
 class MembersRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

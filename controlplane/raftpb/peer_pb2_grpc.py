@@ -54,6 +54,11 @@ class PeerStub(object):
                 request_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.SerializeToString,
                 response_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.FromString,
                 _registered_method=True)
+        self.Ask = channel.unary_unary(
+                '/podling.raft.v1.Peer/Ask',
+                request_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Question.SerializeToString,
+                response_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Answer.FromString,
+                _registered_method=True)
 
 
 class PeerServicer(object):
@@ -87,6 +92,14 @@ class PeerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Ask(self, request, context):
+        """What one state machine wants to know of another; the form is theirs. FAILED_PRECONDITION if
+        that one cannot say. Who does not know the method has no answer either.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +122,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Members,
                     request_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.FromString,
                     response_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.SerializeToString,
+            ),
+            'Ask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ask,
+                    request_deserializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Question.FromString,
+                    response_serializer=podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Answer.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +237,33 @@ class Peer(object):
             '/podling.raft.v1.Peer/Members',
             podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersRequest.SerializeToString,
             podling_dot_controlplane_dot_raftpb_dot_peer__pb2.MembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/podling.raft.v1.Peer/Ask',
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Question.SerializeToString,
+            podling_dot_controlplane_dot_raftpb_dot_peer__pb2.Answer.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,10 @@ class PeerStub:
     """How much of a snapshot file the receiver has kept of a stream that broke."""
     Members: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.MembersRequest, podling.controlplane.raftpb.peer_pb2.MembersResponse]
     """Who the members are, for one that is to join; it needs no metadata."""
+    Ask: grpc.aio.UnaryUnaryMultiCallable[podling.controlplane.raftpb.peer_pb2.Question, podling.controlplane.raftpb.peer_pb2.Answer]
+    """What one state machine wants to know of another; the form is theirs. FAILED_PRECONDITION if
+    that one cannot say. Who does not know the method has no answer either.
+    """
 
 class PeerServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
@@ -79,5 +83,15 @@ class PeerServicer(metaclass=abc.ABCMeta):
         context: grpc.aio.ServicerContext[podling.controlplane.raftpb.peer_pb2.MembersRequest, collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.MembersResponse]],
     ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.MembersResponse]:
         """Who the members are, for one that is to join; it needs no metadata."""
+
+    @abc.abstractmethod
+    def Ask(
+        self,
+        request: podling.controlplane.raftpb.peer_pb2.Question,
+        context: grpc.aio.ServicerContext[podling.controlplane.raftpb.peer_pb2.Question, collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Answer]],
+    ) -> collections.abc.Awaitable[podling.controlplane.raftpb.peer_pb2.Answer]:
+        """What one state machine wants to know of another; the form is theirs. FAILED_PRECONDITION if
+        that one cannot say. Who does not know the method has no answer either.
+        """
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: grpc.aio.Server) -> None: ...

@@ -1,6 +1,6 @@
 """How replicas reach each other, as far as the driver cares."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from podling.controlplane.raft.messages import InstallSnapshot, Message
@@ -9,6 +9,14 @@ from podling.controlplane.replica.members.membership import Member, Membership
 
 class TransportError(Exception):
     """The transport cannot start, such as when its address is taken."""
+
+
+class NoAnswer(Exception):
+    """A peer could not be asked, or cannot say; the text says why."""
+
+
+#: Answers what a peer's state machine asks (`GrpcTransport.ask`). Raises NoAnswer.
+Answering = Callable[[bytes], Awaitable[bytes]]
 
 
 class Receiver(Protocol):

@@ -55,6 +55,11 @@ class ClusterMembers:
         return self._replica.membership
 
     @property
+    def others(self) -> list[int]:
+        """Member ids of all but this one."""
+        return sorted(self._replica.membership.members.keys() - {self._replica.member_id})
+
+    @property
     def leader(self) -> int:
         """Member id of the leader; 0 if none is known, or while this member does not run."""
         node = self._replica.node

@@ -27,7 +27,13 @@ from podling.controlplane.replica.peers.peer_security import (
     PeerTls,
 )
 from podling.controlplane.replica.peers.peer_service import Incoming, PeerService
-from podling.controlplane.replica.transport import Receiver, SnapshotFile, TransportError
+from podling.controlplane.replica.transport import (
+    Answering,
+    NoAnswer,
+    Receiver,
+    SnapshotFile,
+    TransportError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +88,8 @@ class GrpcTransport:
             wire_version=config.wire_version,
         )
         self.receiver: Receiver | None = None
+        self.answering: Answering | None = None
+        """Answers what peers ask; whoever knows sets it."""
         self._tasks = TaskSet(f"{self._me.name}/peers")
         self._links: dict[int, _Link] = {}
         self._incoming: dict[int, list[Incoming]] = {}
@@ -150,6 +158,13 @@ class GrpcTransport:
 
     def wire_versions(self) -> Mapping[int, int]:
         return {peer: self._links[peer].link.version for peer in self._connected}
+
+    async def ask(self, peer: int, question: bytes, timeout: float) -> bytes:
+        """What the peer's `answering` says within `timeout` seconds. Raises NoAnswer."""
+        way = self._links.get(peer)
+        if way is None:
+            raise NoAnswer("there is no way to it")
+        return await way.link.ask(question, timeout)
 
     async def _stream_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
         way = self._links.get(message.to)

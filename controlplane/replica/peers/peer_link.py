@@ -24,7 +24,7 @@ from podling.controlplane.replica.peers.peer_security import (
     open_channel,
 )
 from podling.controlplane.replica.peers.snapshot_sender import SnapshotNotSent, SnapshotSender
-from podling.controlplane.replica.transport import SnapshotFile
+from podling.controlplane.replica.transport import NoAnswer, SnapshotFile
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,21 @@ class PeerLink:
             log.warning("snapshot at %d not sent to %s: %s", index, self._name, error)
             return False
         return True
+
+    async def ask(self, question: bytes, timeout: float) -> bytes:
+        """Raises NoAnswer."""
+        request, metadata = pb.Question(data=question), self._gate.call_metadata(self._peer)
+        try:
+            async with self._channel() as channel:
+                call = PeerStub(channel).Ask(request, metadata=metadata, timeout=timeout)
+                # Whoever is there says so at once, and then takes its time.
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await call.initial_metadata()
+                return (await call).data
+        except grpc.aio.AioRpcError as error:
+            raise NoAnswer(reason_of(error)) from error
+        except TimeoutError as error:
+            raise NoAnswer(f"it was not reached within {CONNECT_TIMEOUT:g} s") from error
 
     def _channel(self) -> grpc.aio.Channel:
         return open_channel(self._address, self._gate.tls, self._member.name)

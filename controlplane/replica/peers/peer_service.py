@@ -23,7 +23,12 @@ from podling.controlplane.replica.peers.peer_security import (
     CallRefused,
     Gate,
 )
-from podling.controlplane.replica.transport import Receiver, SnapshotRefused
+from podling.controlplane.replica.transport import (
+    Answering,
+    NoAnswer,
+    Receiver,
+    SnapshotRefused,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,10 @@ class Called(Protocol):
     @property
     def receiver(self) -> Receiver | None:
         """None: this member is stopping."""
+
+    @property
+    def answering(self) -> Answering | None:
+        """None: nobody is there who could answer."""
 
     def stream_began(self, stream: Incoming) -> None: ...
 
@@ -121,6 +130,17 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             member_id=gate.member_id,
             membership=membership.encode(members),
         )
+
+    async def Ask(self, request: pb.Question, context: Any) -> pb.Answer:
+        await self._admit(context)
+        await context.send_initial_metadata(())
+        try:
+            if self._owner.answering is None:
+                raise NoAnswer("this member answers no questions")
+            return pb.Answer(data=await self._owner.answering(request.data))
+        except NoAnswer as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            raise
 
     async def _admit(self, context: Any) -> Caller:
         try:

@@ -137,6 +137,15 @@ class StoreFlags:
     log_level: str = _flag("info", OBSERVING, "debug, info, warn, error, panic or fatal.")
     log_outputs: str = _flag("default", OBSERVING, "default, stderr, stdout, or files.")
 
+    initial_corrupt_check: bool = _flag(
+        False,
+        DISASTER,
+        "Compare this member's keys with the others' before it serves clients.",
+        "experimental-initial-corrupt-check",
+    )
+    feature_gates: str = _flag(
+        "", DISASTER, "InitialCorruptCheck=true is --initial-corrupt-check; there is no other."
+    )
     corrupt_check_time: str = _flag(
         "0s",
         DISASTER,

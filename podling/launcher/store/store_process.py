@@ -21,10 +21,12 @@ from podling.controlplane.replica.errors import NoLeader, ReplicaError, ReplicaS
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.replica.transport import TransportError
+from podling.controlplane.store import initial_check
 from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
 from podling.controlplane.store.etcd.publication import Publication
+from podling.controlplane.store.initial_check import InconsistentData, InitialCheck
 from podling.controlplane.store.metrics import StoreMetrics
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.store.token_providers import Signer
@@ -42,7 +44,7 @@ TOKEN_KEYS = "podling.launcher.store.token_keys"
 """The same."""
 REQUEST_SECONDS = 5.0
 """How long a request may take when the leader does not change; two elections more as it does."""
-EXPECTED = (DataDirectoryError, ReplicaError, TransportError)
+EXPECTED = (DataDirectoryError, ReplicaError, TransportError, InconsistentData)
 """What keeps a member from starting and is for whoever runs it: their texts say what to do."""
 
 
@@ -76,11 +78,14 @@ async def _serve(settings: StoreSettings) -> int:
     stop = Stop()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    server = _server(settings, config, peer_tls, signer, registry, stop)
+    transport = _transport(settings, config, peer_tls)
+    server = _server(settings, config, transport, signer, registry, stop)
+    transport.answering = initial_check.answering(server.store)
     listeners = _listeners(settings, config, server, registry)
     parts: list[Component] = [
         LoopLag(registry),
         AtOnce(server),
+        *([InitialCheck(server.store, transport)] if settings.initial_corrupt_check else []),
         *listeners,
         Compactor(settings.compaction_mode, settings.compaction_retention, server.store, stop.fail),
         Publication(server.store.members, settings.name, _urls(settings), stop.fail),
@@ -91,28 +96,30 @@ async def _serve(settings: StoreSettings) -> int:
     return await components.run(parts, stop, EXPECTED)
 
 
+def _transport(
+    settings: StoreSettings, config: ReplicaConfig, tls: PeerTls | None
+) -> GrpcTransport:
+    addresses = tuple(url.address for url in settings.listen_peers)
+    return GrpcTransport(
+        GrpcTransportConfig(config.cluster_id, config.member_id, config.members, tls, addresses),
+        ids.system_dice(),
+    )
+
+
 def _server(
     settings: StoreSettings,
     config: ReplicaConfig,
-    tls: PeerTls | None,
+    transport: GrpcTransport,
     signer: Signer | None,
     registry: CollectorRegistry,
     stop: Stop,
 ) -> StoreServer:
-    dice = ids.system_dice()
     metrics = StoreMetrics(registry)
-    transport = GrpcTransportConfig(
-        config.cluster_id,
-        config.member_id,
-        config.members,
-        tls,
-        tuple(url.address for url in settings.listen_peers),
-    )
     server = StoreServer(
         StoreServerConfig(config, _store_config(settings)),
         disk=OsDisk(metrics.synced),
-        transport=GrpcTransport(transport, dice),
-        dice=dice,
+        transport=transport,
+        dice=ids.system_dice(),
         new_id=ids.random_u64,
         fatal=stop.fail,
         signer=signer,

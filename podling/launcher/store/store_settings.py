@@ -23,6 +23,7 @@ ELECTION_HEARTBEATS = 5
 REQUEST_BYTES_MAX = 32 * 1024 * 1024
 """Members take messages of twice that from each other; an entry of the log that does not fit into
 one would be sent again and again, and nothing behind it would get through."""
+INITIAL_CHECK_GATE = "InitialCorruptCheck"
 BCRYPT_COSTS = range(4, 32)
 LOGGERS = ("zap", "capnslog")
 LEVELS = {
@@ -84,6 +85,7 @@ class StoreSettings:
     token_ttl: float
     """Of simple tokens."""
     bcrypt_cost: int
+    initial_corrupt_check: bool
     corrupt_check_interval: float
     """0: members are not compared."""
     compaction_mode: str
@@ -142,6 +144,7 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         jwt=token_options.parse(flags.auth_token),
         token_ttl=flags.auth_token_ttl,
         bcrypt_cost=flags.bcrypt_cost,
+        initial_corrupt_check=flags.initial_corrupt_check or _initial_check(flags.feature_gates),
         corrupt_check_interval=flag_values.duration("corrupt-check-time", flags.corrupt_check_time),
         compaction_mode=flags.auto_compaction_mode,
         compaction_retention=_retention(flags),
@@ -292,6 +295,20 @@ def _retention(flags: StoreFlags) -> float:
         raise SettingsError(
             f"--auto-compaction-mode, --auto-compaction-retention: {error}"
         ) from None
+
+
+def _initial_check(gates: str) -> bool:
+    """What newer releases of etcd, and so kubeadm, have in place of a flag."""
+    asked = False
+    for gate in gates.split(","):
+        name, _, value = gate.strip().partition("=")
+        if gate.strip() and (name != INITIAL_CHECK_GATE or value not in ("true", "false")):
+            raise SettingsError(
+                f"--feature-gates: {gate.strip()!r} is not {INITIAL_CHECK_GATE}=true or =false; "
+                "there is no other"
+            )
+        asked = value == "true"
+    return asked
 
 
 def _log_level(text: str) -> str:

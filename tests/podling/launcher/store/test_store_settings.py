@@ -73,6 +73,13 @@ def test_certificates_and_plain_loopback_beside_https_go_together() -> None:
     assert not mixed.warnings
 
 
+def test_the_check_at_the_start_is_a_flag_or_a_feature_gate() -> None:
+    assert not checked().initial_corrupt_check
+    assert checked(initial_corrupt_check=True).initial_corrupt_check
+    assert checked(feature_gates="InitialCorruptCheck=true").initial_corrupt_check
+    assert not checked(feature_gates="InitialCorruptCheck=false").initial_corrupt_check
+
+
 def test_a_certificate_that_is_given_goes_before_an_automatic_one() -> None:
     tls = checked(**SECURE, auto_tls=True).client_tls
     assert tls is not None and not tls.automatic
@@ -128,6 +135,8 @@ def test_a_token_that_all_know_is_warned_of() -> None:
         ({"watch_progress_notify_interval": "soon"}, "'soon' is not a duration"),
         ({"logger": "mine"}, "--logger: 'mine' is not one of zap, capnslog"),
         ({"log_outputs": ","}, "--log-outputs: there must be at least one"),
+        ({"feature_gates": "Color=red"}, "--feature-gates: 'Color=red' is not"),
+        ({"feature_gates": "InitialCorruptCheck"}, "is not InitialCorruptCheck=true"),
         ({"auth_token": "jwt,pub-key=k"}, "--auth-token: sign-method is missing"),
         ({"auth_token_ttl": 0}, "--auth-token-ttl must be more than 0"),
         ({"bcrypt_cost": 3}, "--bcrypt-cost=3 must be from 4 to 31"),
