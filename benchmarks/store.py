@@ -9,6 +9,7 @@ leads, as that of the API server that gets the most work does. Prints the median
 
 import argparse
 import asyncio
+import os
 import random
 import socket
 import statistics
@@ -32,6 +33,7 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.disk import OsDisk
+from podling.launcher import grpc_engine
 
 WRITERS = (1, 16, 64)
 RANGE_KEYS = 5000
@@ -222,6 +224,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def main() -> None:
+    if grpc_engine.VARIABLE not in os.environ:
+        # As a replica's process has it, from before the library was imported.
+        os.execve(sys.executable, [sys.executable, *sys.argv], grpc_engine.environment())
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)

@@ -7,6 +7,7 @@ import click
 
 from podling import __version__
 from podling.cli.lazy_group import LazyGroup
+from podling.launcher import grpc_engine
 from podling.launcher.layout import Layout
 
 DEFAULT_DIR = "~/.podling"
@@ -31,6 +32,8 @@ class MainGroup(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """A file that cannot be had is told in a line; what else goes wrong is a defect."""
+        # Before the command's module is imported, and the library with it.
+        grpc_engine.choose()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

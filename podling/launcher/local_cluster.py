@@ -21,7 +21,7 @@ from typing import Any
 from podling.aiokit import ids
 from podling.aiokit.clock import WallClock
 from podling.kube import conditions, meta
-from podling.launcher import addresses, cluster_file, credentials
+from podling.launcher import addresses, cluster_file, credentials, grpc_engine
 from podling.launcher.api_probe import ApiProbe, ProbeError
 from podling.launcher.cluster_file import LAUNCHER_SUFFIX, Cluster
 from podling.launcher.errors import LauncherError
@@ -187,6 +187,7 @@ class LocalCluster:
             inherited = [listener.fileno(), *([] if tether is None else [tether])]
             process = subprocess.Popen(
                 fork_server_command(self.layout, inherited),
+                env=grpc_engine.environment(),
                 pass_fds=inherited,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
