@@ -74,15 +74,14 @@ class Housekeeping:
     def _leadership_changed(self, leading: bool, term: int) -> None:
         self._leading = leading
         if leading:
-            self._machine.leases.renew_all(asyncio.get_running_loop().time())
+            self._machine.leases.renew_all(self._machine.now())
 
     async def _free(self) -> None:
-        now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._config.housekeeping_interval)
             await self.sweep()
             await self._take_apart_replaced()
-            self._machine.tokens.expire(now())
+            self._machine.tokens.expire(self._machine.now())
 
     async def _take_apart_replaced(self) -> None:
         replaced = self._machine.replaced
@@ -129,8 +128,7 @@ class Housekeeping:
             log.info("the cluster stays at commands of version %d for now: %s", before, error)
 
     async def _revoke_expired(self) -> None:
-        now = asyncio.get_running_loop().time()
-        expired = self._machine.leases.expired(now, EXPIRY_BATCH)
+        expired = self._machine.leases.expired(self._machine.now(), EXPIRY_BATCH)
         if expired:
             await asyncio.wait(
                 [self._tasks.spawn(self._revoke(each), name="revoke") for each in expired]
@@ -138,7 +136,7 @@ class Housekeeping:
 
     async def _revoke(self, lease_id: int) -> None:
         lease = self._machine.leases.get(lease_id)
-        if lease is None or lease.deadline > asyncio.get_running_loop().time():
+        if lease is None or lease.deadline > self._machine.now():
             return
         request: rq.LeaseExpireRequest | rq.LeaseRevokeRequest
         if self._machine.cluster_version > commands.FIRST_VERSION:

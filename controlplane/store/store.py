@@ -246,7 +246,7 @@ class Store:
         if keys:
             authorization.check_lease_readable(auth, leases, user, lease_id)
             attached = sorted(lease.keys)
-        remaining = leases.remaining(lease_id, asyncio.get_running_loop().time())
+        remaining = leases.remaining(lease_id, self._machine.now())
         return rq.LeaseTimeToLiveResponse(self.revision, lease_id, remaining, lease.ttl, attached)
 
     async def lease_leases(self, *, user: Identity | None = None) -> rq.LeaseLeasesResponse:

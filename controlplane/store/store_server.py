@@ -26,7 +26,7 @@ from podling.controlplane.replica.replica import Replica
 from podling.controlplane.replica.transport import Transport
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
-from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.machine.state_machine import Now, StoreStateMachine
 from podling.controlplane.store.store import Store
 from podling.controlplane.store.token_providers import Signer
 from podling.controlplane.wal.disk import Disk
@@ -40,6 +40,10 @@ class StoreServerConfig:
     store: StoreConfig = field(default_factory=StoreConfig)
     listener: ListenerConfig | None = None
     """None: only this process uses the store."""
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class StoreServer:
@@ -58,11 +62,13 @@ class StoreServer:
         new_id: Callable[[], int],
         fatal: OnDeath,
         signer: Signer | None = None,
+        now: Now = _loop_time,
     ) -> None:
         """`fatal` is told of what ends this member; the process should end then. `signer` makes the
-        tokens of its users; without it they are etcd's simple ones."""
+        tokens of its users; without it they are etcd's simple ones. `now` is the clock that leases
+        and tokens go by."""
         self.machine = self.machine_type(
-            _loop_time,
+            now,
             max_pending_bytes=config.store.max_pending_bytes,
             command_version=config.store.command_version,
             token_ttl=config.store.token_ttl,
@@ -97,7 +103,3 @@ class StoreServer:
             await self.listener.stop()
         await self.store.stop()
         await self.replica.stop()
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

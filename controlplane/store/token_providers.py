@@ -6,7 +6,6 @@ key knows them after a restart too. They cannot be taken back: one that was give
 or roles changed is refused as old where keys, watches and leases are concerned, as in etcd.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,12 +61,11 @@ class SimpleTokens:
             secret, index = tokens.parse(token)
         except ValueError:
             return None
-        now = asyncio.get_running_loop().time
-        user = self._machine.tokens.user_of(secret, now())
+        user = self._machine.tokens.user_of(secret, self._machine.now())
         if user is None and index > self._proposer.applied_index:
             # Given out by a member that is ahead of this one.
             await self._proposer.linearize()
-            user = self._machine.tokens.user_of(secret, now())
+            user = self._machine.tokens.user_of(secret, self._machine.now())
         return None if user is None else Identity(user, self._machine.auth.revision)
 
 

@@ -69,7 +69,7 @@ class StoreStateMachine:
         token_ttl: float = tokens.TTL,
     ) -> None:
         """`max_pending_bytes` bounds what waits for one watcher (see `Watchers`)."""
-        self._now = now
+        self.now = now
         self.command_version = command_version
         self.cluster_version = commands.FIRST_VERSION
         """The newest version of commands that may be proposed; the same on every member."""
@@ -136,7 +136,7 @@ class StoreStateMachine:
         self._check_version(contents.cluster_version)
         self.cluster_version = contents.cluster_version
         leases = Leases()
-        now = self._now()
+        now = self.now()
         for lease_id, ttl in contents.leases:
             leases.grant(lease_id, ttl, now).renewals = contents.renewals.get(lease_id, 0)
         for lease_id, key in contents.attached:
@@ -168,7 +168,7 @@ class StoreStateMachine:
         return CompactionResponse(self.store.revision)
 
     def _lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
-        lease = self.leases.grant(request.id, request.ttl, self._now())
+        lease = self.leases.grant(request.id, request.ttl, self.now())
         return LeaseGrantResponse(self.store.revision, lease.id, lease.ttl)
 
     def _lease_revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
@@ -188,7 +188,7 @@ class StoreStateMachine:
 
     def _lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
         try:
-            ttl = self.leases.renew(request.id, self._now())
+            ttl = self.leases.renew(request.id, self.now())
         except LeaseNotFound:
             ttl = 0
         return LeaseKeepAliveResponse(self.store.revision, request.id, ttl)
@@ -223,7 +223,7 @@ class StoreStateMachine:
         user = self.auth.users.get(request.name)
         if user is None or user.no_password:
             raise AuthFailed
-        self.tokens.add(request.token_hash, request.name, self._index, self._now())
+        self.tokens.add(request.token_hash, request.name, self._index, self.now())
         return self._index
 
     def _check_version(self, cluster_version: int) -> None:

@@ -66,7 +66,7 @@ async def test_an_alarm_taken_back_too_early_comes_again(members: Members) -> No
 
 
 async def test_an_alarm_is_proposed_once_however_many_writes_find_it(members: Members) -> None:
-    (server,) = await members.start(1, replace(CONFIG, quota_bytes=1000, housekeeping_interval=5))
+    (server,) = await members.start(1, replace(CONFIG, quota_bytes=1000, housekeeping_interval=600))
     store = server.store
     await store._proposer.propose(rq.ClusterVersionRequest(2))
     await put(store, b"a", b"x" * 1000)

@@ -157,8 +157,10 @@ async def test_a_users_name_does_not_count_towards_the_size_of_a_request(members
 async def test_leases_expire_though_nobody_asks(members: Members) -> None:
     (store,) = await start(members, 1)
     root = store.auth.root()
+    members.clock.hold()
     granted = await store.lease_grant(rq.LeaseGrantRequest(1), user=root)
     await store.put(rq.PutRequest(b"a", b"1", granted.id), user=root)
+    members.clock.advance(1.1)
     await until(lambda: not store.status().leases, "the lease ends")
     assert (await store.range(rq.RangeRequest(b"a"), user=root)).total == 0
 

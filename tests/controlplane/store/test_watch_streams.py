@@ -15,6 +15,9 @@ from podling.controlplane.store.watch_streams import (
     WatchStream,
 )
 
+PATIENCE = 30.0
+"""Seconds until something that never comes is a failure."""
+
 
 class World:
     """A state machine and one stream on it."""
@@ -40,7 +43,7 @@ class World:
         self.machine.apply(1, 1, commands.encode(rq.CompactionRequest(revision)))
 
     async def next(self) -> rq.WatchResponse:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.stream.next()
 
     async def nothing(self) -> None:
@@ -228,7 +231,7 @@ async def test_who_asks_much_and_reads_little_is_made_to_wait(world: World) -> N
         async with asyncio.timeout(0.02):
             await world.stream.room()
     await world.next()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await world.stream.room()
 
 

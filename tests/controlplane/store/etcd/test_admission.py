@@ -13,7 +13,7 @@ from podling.controlplane.store.etcd.caller import ANYBODY, Caller
 from podling.controlplane.store.etcd.methods import methods_of
 from podling.controlplane.store.store import Store
 from tests.controlplane.store.etcd.direct import DirectClient, messages, watch
-from tests.controlplane.store.members import Members
+from tests.controlplane.store.members import QUICK, Members
 from tests.waiting import until
 
 LEADER_WANTED = Caller(requires_leader=True)
@@ -62,8 +62,7 @@ async def test_streams_are_bounded_and_make_room_when_they_end(member: Store) ->
 
 
 async def test_who_requires_a_leader_is_told_at_once_that_there_is_none(members: Members) -> None:
-    first, *others = await members.start(3)
-    await members.leader()
+    first, *others = await members.start(3, election_timeout=QUICK)
     client = DirectClient(first.store)
     read = rpc_pb2.RangeRequest(key=b"a", serializable=True)
     await client.call("KV/Range", read, LEADER_WANTED)

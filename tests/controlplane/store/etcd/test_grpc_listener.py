@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from podling.controlplane.etcdpb import kv_pb2, rpc_pb2
 from podling.controlplane.store.config import StoreConfig
 from tests.controlplane.store.etcd.clients import Client, read, refusal
-from tests.controlplane.store.members import PATIENCE, Members
+from tests.controlplane.store.members import PATIENCE, QUICK, Members
 from tests.waiting import until
 
 
@@ -142,16 +142,11 @@ async def test_leaving_a_watch_open_leaves_no_watcher_behind(
     await read(call)
     assert server.store.status().watchers == 1
     call.cancel()
-    for _ in range(500):
-        await asyncio.sleep(0.01)
-        if not server.store.status().watchers:
-            break
-    assert server.store.status().watchers == 0
+    await until(lambda: not server.store.status().watchers, "nobody watches any more")
 
 
 async def test_a_watch_that_requires_a_leader_ends_without_one(members: Members) -> None:
-    servers = await members.start(3, StoreConfig(request_timeout=0.5), listen=True)
-    await members.leader()
+    servers = await members.start(3, listen=True, election_timeout=QUICK)
     async with grpc.aio.insecure_channel(members.endpoint(servers[0])) as channel:
         call = Client(channel).watch.Watch(metadata=[("hasleader", "true")])
         create = rpc_pb2.WatchCreateRequest(key=b"a")
@@ -163,7 +158,8 @@ async def test_a_watch_that_requires_a_leader_ends_without_one(members: Members)
     assert (code, text) == ("UNAVAILABLE", "etcdserver: no leader")
 
 
-async def test_leases_over_the_wire(client: Client) -> None:
+async def test_leases_over_the_wire(members: Members, client: Client) -> None:
+    members.clock.hold()
     granted = await client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=60))
     await client.kv.Put(rpc_pb2.PutRequest(key=b"a", lease=granted.ID))
     keep_alive = client.lease.LeaseKeepAlive()
@@ -172,9 +168,10 @@ async def test_leases_over_the_wire(client: Client) -> None:
         assert ttl == (await read(keep_alive)).TTL
     await keep_alive.done_writing()
     asked = rpc_pb2.LeaseTimeToLiveRequest(ID=granted.ID, keys=True)
+    members.clock.advance(7)
     found = await client.lease.LeaseTimeToLive(asked)
     assert (found.grantedTTL, list(found.keys)) == (60, [b"a"])
-    assert found.TTL in (59, 60)
+    assert found.TTL == 53
     await client.lease.LeaseRevoke(rpc_pb2.LeaseRevokeRequest(ID=granted.ID))
     assert (await client.kv.Range(rpc_pb2.RangeRequest(key=b"a"))).count == 0
 

@@ -17,7 +17,7 @@ from podling.controlplane.store.etcd.http_endpoints import HttpConfig, HttpEndpo
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate
 from podling.controlplane.store.store import Store
 from podling.launcher.certificates import Authority, Subject
-from tests.controlplane.store.members import Members
+from tests.controlplane.store.members import QUICK, Members
 from tests.waiting import until
 
 #: Status and body.
@@ -87,8 +87,7 @@ async def test_what_is_not_there_and_what_is_not_asked_for(probe: Probe) -> None
 
 async def test_without_a_leader_it_lives_and_is_not_ready(members: Members) -> None:
     config = StoreConfig(request_timeout=1.0, min_lease_ttl=1)
-    first, *others = await members.start(3, config)
-    await members.leader()
+    first, *others = await members.start(3, config, election_timeout=QUICK)
     async with probing(first.store) as probe:
         for each in others:
             await members.stop(each)

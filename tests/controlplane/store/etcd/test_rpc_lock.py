@@ -8,7 +8,7 @@ from podling.controlplane.etcdpb import lock_pb2, rpc_pb2
 from podling.controlplane.store import errors
 from podling.controlplane.store.store import Store
 from tests.controlplane.store.etcd.direct import DirectClient
-from tests.controlplane.store.members import PATIENCE
+from tests.controlplane.store.members import PATIENCE, Members
 from tests.waiting import until
 
 
@@ -40,6 +40,14 @@ async def in_line(client: DirectClient) -> int:
 async def waiting(store: Store, count: int) -> None:
     """Until so many callers wait, each watching the one before it."""
     await until(lambda: store.status().watchers == count, f"{count} callers wait")
+
+
+async def renewed(store: Store, lease_id: int) -> None:
+    """Until a lease has all of its time again."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while (found := await store.lease_time_to_live(lease_id)).ttl < found.granted_ttl:
+        assert loop.time() < deadline, f"nobody renews lease {lease_id:x}: {found}"
 
 
 async def test_the_key_of_a_lock_is_that_of_etcds_own_recipe(client: DirectClient) -> None:
@@ -115,13 +123,17 @@ async def test_who_stops_waiting_leaves_the_line_and_no_watch_behind(
     assert member.status().watchers == 0
 
 
-async def test_a_lease_is_kept_while_its_owner_waits(client: DirectClient, member: Store) -> None:
+async def test_a_lease_is_kept_while_its_owner_waits(
+    members: Members, client: DirectClient, member: Store
+) -> None:
+    members.clock.hold()
     holder, other = await lease(client), await lease(client, ttl=2)
     held = await lock(client, holder)
     async with asyncio.TaskGroup() as tasks:
         waiter = tasks.create_task(lock(client, other))
         await waiting(member, 1)
-        # Longer than the lease would last by itself.
-        await asyncio.sleep(2.5)
+        for _ in range(2):  # longer than the lease would last by itself
+            members.clock.advance(1.5)
+            await renewed(member, other)
         await unlock(client, held)
         assert await waiter
