@@ -94,7 +94,7 @@ def _made_its_revision(response: Any) -> bool:
     return isinstance(response, PutResponse)
 
 
-def _may_be_stale(request: Any) -> bool:
+def may_be_stale(request: Any) -> bool:
     if isinstance(request, TxnRequest):
         return is_read_only(request) and is_serializable(request)
     return isinstance(request, RangeRequest) and request.serializable
@@ -121,7 +121,7 @@ def _check_real_time(history: Sequence[Operation]) -> tuple[list[int], Verdict |
         if newest is None:
             continue
         floor = floors[number] = newest.response.revision
-        if operation.outcome is not Outcome.OK or _may_be_stale(operation.request):
+        if operation.outcome is not Outcome.OK or may_be_stale(operation.request):
             continue
         revision = operation.response.revision
         if _made_its_revision(operation.response) and revision <= floor:
@@ -238,7 +238,7 @@ class _Replay:
         early = [each for r, made in self._writes.items() if r <= self._first for each in made]
         for revision, answered in self._others.items():
             if revision < self._first:
-                early += [each for each in answered if not _may_be_stale(each.request)]
+                early += [each for each in answered if not may_be_stale(each.request)]
         if not early:
             return None
         reason = f"the store was at revision {self._first} before this operation"

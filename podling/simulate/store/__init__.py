@@ -5,8 +5,10 @@ Around them stand a network, disks and clocks that misbehave, and clients that d
 
     schedule    what happens when: a list of events that can be saved, replayed and cut
     generator   makes one of a seed
-    world       carries it out; `member`, `faults`, `clients`, `workload` are its parts
-    raft_invariants, committed_history, lease_invariants: what must hold at every moment
+    world       carries it out; `member`, `clients` and what a schedule can name are its parts:
+                `faults`, `reconfiguring`, `administering`, `workload`
+    raft_invariants, committed_history, {lease,alarm,permission}_invariants: what must hold at every
+                moment; `rights` is a model of users for the last
     shrinking   makes a failing schedule short
     planted     bugs that must be found
 

@@ -11,12 +11,17 @@ from typing import Any
 
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
+from podling.controlplane.store.auth_requests import Identity
+from podling.controlplane.store.etcd.caller import Caller
+from podling.controlplane.store.etcd.callers_store import identity_of
 from podling.controlplane.store.store import Store
 from podling.simulate.event_loop import VirtualLoop
 from podling.simulate.histories import Recorder
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.lease_invariants import LeaseInvariants
 from podling.simulate.store.member import Member, SimulatedServer
+from podling.simulate.store.permission_invariants import PermissionInvariants
+from podling.simulate.store.rights import ROOT, Login
 from podling.simulate.store.traces import Trace
 
 PATIENCE = 8.0
@@ -25,6 +30,8 @@ LATENCY = (0.0002, 0.002)
 """Seconds of each way between a client and a member."""
 STEP = 1e-6
 """Seconds between two things that come the same way."""
+ADMINISTRATOR = Login(ROOT)
+"""As whom clients ask that are not told another user."""
 
 
 class Unavailable(Exception):
@@ -38,15 +45,17 @@ class Lost(Exception):
 #: Asks something of a member; runs on its loop.
 Call = Callable[[SimulatedServer], Awaitable[Any]]
 
-CALLS: Mapping[type, Callable[[Store, Any], Awaitable[Any]]] = {
-    rq.RangeRequest: lambda store, request: store.range(request),
-    rq.PutRequest: lambda store, request: store.put(request),
-    rq.DeleteRangeRequest: lambda store, request: store.delete_range(request),
-    rq.TxnRequest: lambda store, request: store.txn(request),
-    rq.CompactionRequest: lambda store, request: store.compact(request),
-    rq.LeaseGrantRequest: lambda store, request: store.lease_grant(request),
-    rq.LeaseRevokeRequest: lambda store, request: store.lease_revoke(request),
-    rq.LeaseKeepAliveRequest: lambda store, request: store.lease_keep_alive(request),
+CALLS: Mapping[type, Callable[[Store, Any, Identity | None], Awaitable[Any]]] = {
+    rq.RangeRequest: lambda store, request, user: store.range(request, user=user),
+    rq.PutRequest: lambda store, request, user: store.put(request, user=user),
+    rq.DeleteRangeRequest: lambda store, request, user: store.delete_range(request, user=user),
+    rq.TxnRequest: lambda store, request, user: store.txn(request, user=user),
+    rq.CompactionRequest: lambda store, request, user: store.compact(request, user=user),
+    rq.LeaseGrantRequest: lambda store, request, user: store.lease_grant(request, user=user),
+    rq.LeaseRevokeRequest: lambda store, request, user: store.lease_revoke(request, user=user),
+    rq.LeaseKeepAliveRequest: lambda store, request, user: store.lease_keep_alive(
+        request, user=user
+    ),
 }
 
 NOTHING_HAPPENED = (Unavailable, errors.NoLeader, errors.TooManyRequests, errors.NoSpace)
@@ -63,6 +72,7 @@ class Clients:
         loop: VirtualLoop,
         history: CommittedHistory,
         leases: LeaseInvariants,
+        permissions: PermissionInvariants,
         trace: Trace,
         dice: random.Random,
     ) -> None:
@@ -72,6 +82,7 @@ class Clients:
         """Share of the answers that never come."""
         self._history = history
         self._leases = leases
+        self._permissions = permissions
         self._trace = trace
         self._dice = dice
 
@@ -93,7 +104,7 @@ class Clients:
     async def follow(
         self,
         member: Member,
-        read: Callable[[Store, Callable[[Any], None]], Awaitable[None]],
+        read: Callable[[SimulatedServer, Callable[[Any], None]], Awaitable[None]],
         take: Callable[[Any], None],
     ) -> None:
         """Let `read` run at `member`, and hand what it tells to `take`, in order, until it ends.
@@ -114,7 +125,7 @@ class Clients:
             self.loop.call_at(arrival, take, item)
 
         task = loop.create_task(
-            _serve(server, lambda server: read(server.store, tell), give), name="follow"
+            _serve(server, lambda server: read(server, tell), give), name="follow"
         )
         member.on_end.append(lambda: give(None, Lost("connection reset")))
         try:
@@ -122,14 +133,15 @@ class Clients:
         finally:
             loop.call_soon(task.cancel)
 
-    async def do(self, client: str, member: Member, request: Any) -> Any:
+    async def do(
+        self, client: str, member: Member, request: Any, who: Login = ADMINISTRATOR
+    ) -> Any:
         """Ask and record; the response, or None if there was none."""
         number, asked = self.recorder.invoke(client, request), self.loop.time()
-        self._trace.note("ask", f"{client} {member.name} {request}")
+        since = self._permissions.changes
+        self._trace.note("ask", f"{client} {member.name} {request} {who.user}")
         try:
-            response = await self.ask(
-                member, lambda server: CALLS[type(request)](server.store, request)
-            )
+            response = await self.ask(member, lambda server: _carry_out(server, request, who))
         except NOT_KNOWN as error:
             self.recorder.unknown(number, repr(error))
             self._trace.note("unknown", f"{client} {error!r}")
@@ -137,10 +149,13 @@ class Clients:
         except (*NOTHING_HAPPENED, errors.StoreError) as error:
             self.recorder.failed(number, repr(error))
             self._trace.note("refused", f"{client} {error!r}")
+            if isinstance(error, errors.PermissionDenied):
+                self._permissions.denied(who, request, since)
             return None
         self.recorder.returned(number, response)
         self._trace.note("answer", f"{client} {response}")
         self._check(request, response)
+        self._permissions.served(who, request, since)
         if isinstance(request, rq.LeaseKeepAliveRequest | rq.LeaseGrantRequest) and response.ttl:
             self._leases.promised(request.id, response.ttl, asked)
         return response
@@ -189,6 +204,18 @@ class Clients:
 
 def _lose(result: Any, error: BaseException | None) -> None:
     """An answer that never comes."""
+
+
+async def _carry_out(server: SimulatedServer, request: Any, who: Login) -> Any:
+    """On the member's loop."""
+    user = await identify(server, who)
+    return await CALLS[type(request)](server.store, request, user)
+
+
+async def identify(server: SimulatedServer, who: Login) -> Identity | None:
+    """As the member establishes it. Raises StoreError."""
+    name = "" if who.token else who.user
+    return await identity_of(server.store, Caller(who.token, name))
 
 
 async def _serve(

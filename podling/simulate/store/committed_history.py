@@ -5,12 +5,14 @@ to the same state. What clients were told is compared with it too (`clients`, `w
 """
 
 from bisect import bisect_right
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
+from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.key_values import Event, KeyValue
 from podling.controlplane.store.machine import commands, hashing
+from podling.controlplane.store.machine.later_commands import OnBehalf
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
-from podling.simulate.store.lease_invariants import LeaseInvariants
 from podling.simulate.store.traces import Trace
 
 DIGEST_EVERY = 16
@@ -28,12 +30,34 @@ class Applied(NamedTuple):
     """Index of the command before; 0 for the first, and the first after a snapshot."""
 
 
+class Committed(NamedTuple):
+    """One command, when it is applied first."""
+
+    who: Identity | None
+    """Who asked for it; None if nobody said."""
+    request: Any
+    result: Any
+    """A StoreError if it was refused."""
+    events: tuple[Event, ...]
+
+    @property
+    def refused(self) -> bool:
+        return isinstance(self.result, Exception)
+
+
+class Follower(Protocol):
+    """Invariants of one kind."""
+
+    def applied(self, command: Committed) -> None: ...
+
+
 class CommittedHistory:
     """Told of every command that any member applies."""
 
-    def __init__(self, trace: Trace, leases: LeaseInvariants) -> None:
+    def __init__(self, trace: Trace, followers: Sequence[Follower]) -> None:
+        """`followers` are told of every command, in their order."""
         self._trace = trace
-        self._leases = leases
+        self._followers = followers
         self.events: dict[int, tuple[Event, ...]] = {}
         """By revision."""
         self.revision = 1
@@ -151,7 +175,11 @@ class CommittedHistory:
                 self._records.setdefault(event.kv.key, []).append(event.kv)
         self.compact_revision = max(self.compact_revision, machine.store.compact_revision)
         self._trace.note("apply", f"{now.term}/{index} revision={now.revision}")
-        self._leases.applied(commands.decode(now.command), result, events)
+        who, request = None, commands.decode(now.command)
+        if isinstance(request, OnBehalf):
+            who, request = request
+        for follower in self._followers:
+            follower.applied(Committed(who, request, result, events))
 
 
 def digest(machine: StoreStateMachine) -> object:
@@ -164,8 +192,10 @@ def digest(machine: StoreStateMachine) -> object:
             checksum = end.value
             break
     leases = tuple(sorted((each.id, each.ttl, tuple(sorted(each.keys))) for each in machine.leases))
-    store = machine.store
-    return store.revision, store.compact_revision, checksum, machine.cluster_version, leases
+    store, auth = machine.store, machine.auth
+    users = auth.enabled, auth.revision, tuple(auth.users.items()), tuple(auth.roles.items())
+    keys = store.revision, store.compact_revision, checksum
+    return keys, machine.cluster_version, leases, users, tuple(machine.alarms.listed())
 
 
 def _comparable(result: Any) -> object:

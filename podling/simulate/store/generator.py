@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from podling.simulate.store.administering import CHANGES
 from podling.simulate.store.schedule import Event, Schedule, Settings
 
 Details = dict[str, Any]
@@ -16,6 +17,11 @@ KEYS = ("a", "b", "c", "d")
 DRIFT = 0.05
 """Clocks run up to this share fast or slow."""
 SPARES = 3
+USERS = ("alice", "bob")
+ROLES = ("one", "two")
+"""Each has at first one of them."""
+USERS_SHARE = 0.3
+"""Runs in which it matters who asks."""
 WATCHES = 3
 """There from the beginning, each at another member."""
 
@@ -38,6 +44,8 @@ def _settings(dice: random.Random) -> Settings:
         segment_bytes=dice.choice([1000, 10_000, 16 * 1024 * 1024]),
         network_delay=(0.0002, dice.choice([0.001, 0.005, 0.05, 0.25])),
         disk_latency=(0.0002, dice.choice([0.0005, 0.003, 0.03])),
+        quota_bytes=dice.choice([0, 0, 0, 3000, 6000]),
+        corrupt_check_interval=dice.choice([0, 0, 1.0]),
         drift=tuple(round(dice.uniform(1 - DRIFT, 1 + DRIFT), 4) for _ in range(members)),
     )
 
@@ -57,6 +65,12 @@ class _Maker:
         """Seconds between two events, on average."""
         self._work = self._weights(WORK, 0.9)
         self._faults = self._weights(FAULTS, 0.4)
+        self._users = dice.random() < USERS_SHARE
+        """Whether it matters who asks."""
+        if self._users:
+            self._work |= self._weights(ADMINISTRATION, 0.9)
+        if settings.quota_bytes:
+            self._work |= {"disarm": 1.0}
         self._fault_share = dice.choice([0.1, 0.2, 0.35]) if self._faults else 0.0
 
     def events(self, count: int) -> list[Event]:
@@ -64,12 +78,15 @@ class _Maker:
             Event(self._at, "watch", {"member": number, "key": "*", "back": 0})
             for number in self._numbers[:WATCHES]
         ]
+        if self._users:
+            details = {"names": ",".join(USERS), "roles": ",".join(ROLES)}
+            events.append(Event(self._at, "begin_users", {"member": self.member(), **details}))
         while len(events) < count:
             self._at += self._dice.expovariate(1 / self._busy)
             if self._dice.random() < self._fault_share:
                 table, weights = FAULTS, self._faults
             else:
-                table, weights = WORK, self._work
+                table, weights = {**WORK, **ADMINISTRATION, **RELIEF}, self._work
             (verb,) = self._dice.choices(list(weights), list(weights.values()))
             _, make = table[verb]
             for seconds, name, details in make(self):
@@ -104,6 +121,12 @@ class _Maker:
         self._value += 1
         return str(self._value)
 
+    def user(self) -> Details:
+        """Who asks, if it is not the administrator."""
+        return (
+            {"user": self._dice.choice(USERS)} if self._users and self._dice.random() < 0.6 else {}
+        )
+
     def seconds(self, least: float, most: float) -> float:
         return round(self._dice.uniform(least, most), 3)
 
@@ -114,19 +137,20 @@ class _Maker:
     # Each of these returns events: seconds from now, verb, details.
 
     def put(self) -> "Made":
-        return [(0, "put", {"member": self.who(), "key": self.key(), "value": self.value()})]
+        details = {"member": self.who(), "key": self.key(), "value": self.value()}
+        return [(0, "put", details | self.user())]
 
     def get(self) -> "Made":
-        return [(0, "get", {"member": self.who(), "key": self.key()})]
+        return [(0, "get", {"member": self.who(), "key": self.key()} | self.user())]
 
     def peek(self) -> "Made":
-        return [(0, "peek", {"member": self.member(), "key": self.key()})]
+        return [(0, "peek", {"member": self.member(), "key": self.key()} | self.user())]
 
     def read_all(self) -> "Made":
-        return [(0, "read_all", {"member": self.who()})]
+        return [(0, "read_all", {"member": self.who()} | self.user())]
 
     def delete(self) -> "Made":
-        return [(0, "delete", {"member": self.who(), "key": self.key()})]
+        return [(0, "delete", {"member": self.who(), "key": self.key()} | self.user())]
 
     def swap(self) -> "Made":
         return [(0, "swap", {"member": self.who(), "key": self.key(), "value": self.value()})]
@@ -134,7 +158,7 @@ class _Maker:
     def put_both(self) -> "Made":
         first, second = self._dice.sample(KEYS, 2)
         details = {"member": self.who(), "first": first, "second": second, "value": self.value()}
-        return [(0, "put_both", details)]
+        return [(0, "put_both", details | self.user())]
 
     def compact(self) -> "Made":
         return [(0, "compact", {"member": self.who(), "keep": self._dice.choice([0, 2, 10])})]
@@ -158,6 +182,30 @@ class _Maker:
         key = self._dice.choice(["*", "*", self.key()])
         back = self._dice.choice([0, 0, 5, 50])
         return [(0, "watch", {"member": self.member(), "key": key, "back": back})]
+
+    def change_users(self) -> "Made":
+        """A change, and whom it concerns asks before every member has heard of it."""
+        changes = ["grant", "revoke", "grant-role", "revoke-role", *CHANGES]
+        name = self._dice.choice(USERS)
+        details = {
+            "member": self.who(),
+            "change": self._dice.choice(changes),
+            "name": name,
+            "role": self._dice.choice(ROLES),
+            "key": self._dice.choice(["*", "*", self.key()]),
+            "kind": self._dice.choice([0, 1, 2, 2]),
+        }
+        return [(0, "change_users", details)] + [
+            (self.seconds(0, 0.3), "get", {"member": self.who(), "key": self.key(), "user": name})
+            for _ in range(3)
+        ]
+
+    def log_in(self) -> "Made":
+        details = {"name": self._dice.choice(USERS), "number": self._dice.choice([0, 0, 1, 2])}
+        return [(0, "log_in", {"member": self.who(), **details})]
+
+    def disarm(self) -> "Made":
+        return [(0, "disarm", {"member": self.who()})]
 
     def crash(self) -> "Made":
         member = self.member()
@@ -299,6 +347,11 @@ WORK: Table = {
     "revoke": (0.4, _Maker.revoke),
     "watch": (1, _Maker.watch),
 }
+ADMINISTRATION: Table = {
+    "change_users": (4, _Maker.change_users),
+    "log_in": (3, _Maker.log_in),
+}
+RELIEF: Table = {"disarm": (1, _Maker.disarm)}
 FAULTS: Table = {
     "crash": (4, _Maker.crash),
     "crash_leader": (3, _Maker.crash_leader),

@@ -20,6 +20,7 @@ from podling.controlplane.store.requests import (
     LeaseKeepAliveRequest,
     LeaseRevokeRequest,
 )
+from podling.simulate.store.committed_history import Committed
 from podling.simulate.store.traces import Trace
 
 UNDER_WAY = 10.0
@@ -68,21 +69,24 @@ class LeaseInvariants:
         elif ended is not None and number not in self._given_up:
             self._check_age(number, ttl, ended - asked)
 
-    def applied(self, command: Any, result: Any, events: Sequence[Event]) -> None:
-        if not isinstance(result, Exception):
-            if isinstance(command, LeaseGrantRequest):
-                self._leases[command.id] = _Lease(command.ttl, self._now())
-            elif isinstance(command, LeaseKeepAliveRequest) and result.ttl > 0:
-                self._leases[command.id].renewed = self._now()
-            elif isinstance(command, ClusterVersionRequest):
-                self._old_until = min(self._old_until, self._now() + UNDER_WAY)
-            elif isinstance(command, LeaseRevokeRequest):
-                if self._now() < self._old_until:
-                    self._given_up.add(command.id)
-                self._revoked(command.id, events)
-            elif isinstance(command, LeaseExpireRequest) and result.expired:
-                self._revoked(command.id, events)
-        self._follow(events)
+    def applied(self, command: Committed) -> None:
+        if not command.refused:
+            self._carried_out(command.request, command.result, command.events)
+        self._follow(command.events)
+
+    def _carried_out(self, request: Any, result: Any, events: Sequence[Event]) -> None:
+        if isinstance(request, LeaseGrantRequest):
+            self._leases[request.id] = _Lease(request.ttl, self._now())
+        elif isinstance(request, LeaseKeepAliveRequest) and result.ttl > 0:
+            self._leases[request.id].renewed = self._now()
+        elif isinstance(request, ClusterVersionRequest):
+            self._old_until = min(self._old_until, self._now() + UNDER_WAY)
+        elif isinstance(request, LeaseRevokeRequest):
+            if self._now() < self._old_until:
+                self._given_up.add(request.id)
+            self._revoked(request.id, events)
+        elif isinstance(request, LeaseExpireRequest) and result.expired:
+            self._revoked(request.id, events)
 
     def _revoked(self, number: int, events: Sequence[Event]) -> None:
         lease = self._leases.pop(number)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from podling.controlplane.replica.config import ReplicaConfig
 from podling.controlplane.replica.errors import MemberRemoved, ReplicaError
@@ -14,6 +15,7 @@ from podling.controlplane.replica.replica import Replica
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.machine.snapshots import Contents
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
+from podling.controlplane.store.store import Store
 from podling.controlplane.store.store_server import StoreServer, StoreServerConfig
 from podling.controlplane.wal.errors import DataDirectoryError
 from podling.simulate.disk import MemoryDisk, PowerLost
@@ -48,10 +50,31 @@ class ObservedMachine(StoreStateMachine):
         self.history.restored(self.member, self)
 
 
+class QuickPasswords:
+    """Implements `Passwords` without threads: what is kept can be read, and takes no time."""
+
+    async def hash(self, password: str) -> bytes:
+        return password.encode()
+
+    async def fits(self, password: str, password_hash: bytes) -> bool:
+        return password.encode() == password_hash
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class SimulatedStore(Store):
+    """A store with such passwords."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, passwords=QuickPasswords(), **options)
+
+
 class SimulatedServer(StoreServer):
-    """A server with such a machine."""
+    """A server of these."""
 
     machine_type = ObservedMachine
+    store_type = SimulatedStore
     machine: ObservedMachine
 
 
@@ -189,7 +212,7 @@ class Member:
         self._transport = around.plant.transport(around.network, self.number)
         dice = random.Random(self._dice.getrandbits(64))
         server = around.plant.server_type(
-            StoreServerConfig(self._replica_config(), _store_config()),
+            StoreServerConfig(self._replica_config(), self._store_config()),
             disk=around.plant.disk(self.disk),
             transport=self._transport,
             dice=dice,
@@ -243,6 +266,10 @@ class Member:
             join=self._joins,
         )
 
-
-def _store_config() -> StoreConfig:
-    return StoreConfig(request_timeout=5.0, min_lease_ttl=1)
+    def _store_config(self) -> StoreConfig:
+        return StoreConfig(
+            request_timeout=5.0,
+            min_lease_ttl=1,
+            quota_bytes=self._settings.quota_bytes,
+            corrupt_check_interval=self._settings.corrupt_check_interval,
+        )

@@ -17,10 +17,14 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.machine.snapshots import Contents
 from podling.controlplane.store.machine.watchers import Watchers
-from podling.controlplane.store.store import Store
 from podling.simulate.disk import MemoryDisk
 from podling.simulate.network import MemoryNetwork, MemoryTransport
-from podling.simulate.store.member import Honest, ObservedMachine, SimulatedServer
+from podling.simulate.store.member import (
+    Honest,
+    ObservedMachine,
+    SimulatedServer,
+    SimulatedStore,
+)
 
 
 class _AnswersForPeers(MemoryTransport):
@@ -75,7 +79,7 @@ class VoteTwice(Honest):
         return _GrantsEveryVote(network, member)
 
 
-class _ReadsAtOnce(Store):
+class _ReadsAtOnce(SimulatedStore):
     async def linearize(self) -> None:
         """Believe that this member knows everything."""
 
@@ -90,7 +94,7 @@ class StaleRead(Honest):
     server_type = _StaleReadServer
 
 
-class _ForgetsRenewals(Store):
+class _ForgetsRenewals(SimulatedStore):
     async def lease_keep_alive(
         self,
         request: rq.LeaseKeepAliveRequest,
@@ -131,6 +135,43 @@ class WatchGap(Honest):
     server_type = _WatchGapServer
 
 
+class _ChecksTooEarly(SimulatedStore):
+    async def range(
+        self, request: rq.RangeRequest, *, user: Identity | None = None
+    ) -> rq.RangeResponse:
+        """Look what may be read before all is known that was changed."""
+        self._machine.auth.check_read(user, request.key, request.range_end)
+        await self.linearize()
+        return await super().range(request, user=self._machine.auth.root())
+
+
+class _StalePermissionServer(SimulatedServer):
+    store_type = _ChecksTooEarly
+
+
+class StalePermission(Honest):
+    """A member lets users do what they were allowed once."""
+
+    server_type = _StalePermissionServer
+
+
+class _NeverFullMachine(ObservedMachine):
+    def apply(self, index: int, term: int, command: bytes) -> object:
+        """Carry everything out, whatever alarms there are."""
+        self.alarms.check = lambda request: None  # type: ignore[method-assign]
+        return super().apply(index, term, command)
+
+
+class _IgnoreAlarmServer(SimulatedServer):
+    machine_type = _NeverFullMachine
+
+
+class IgnoreAlarm(Honest):
+    """A store that has no space is written to."""
+
+    server_type = _IgnoreAlarmServer
+
+
 BUGS: Mapping[str, Honest] = {
     "commit-without-quorum": CommitWithoutQuorum(),
     "skip-fsync": SkipFsync(),
@@ -139,5 +180,7 @@ BUGS: Mapping[str, Honest] = {
     "lost-lease": LostLease(),
     "watch-gap": WatchGap(),
     "vote-twice": VoteTwice(),
+    "stale-permission": StalePermission(),
+    "ignore-alarm": IgnoreAlarm(),
 }
 """By the name under which `podling simulate store --plant` knows them."""

@@ -41,6 +41,10 @@ class Settings:
     network_delay: tuple[float, float] = (0.0005, 0.003)
     disk_latency: tuple[float, float] = (0.0002, 0.002)
     max_inflight_messages: int = 256
+    quota_bytes: int = 0
+    """Of the store; beyond it nothing is added. 0: more than it ever has."""
+    corrupt_check_interval: float = 0.0
+    """How often the members compare their keys; 0: never."""
     drift: tuple[float, ...] = ()
     """How fast the clock of each member runs, as a multiple of true time; 1 if not told."""
 

@@ -7,10 +7,15 @@ from podling.controlplane.store import errors
 from podling.controlplane.store.key_values import Event
 from podling.controlplane.store.machine.mvcc import in_range
 from podling.controlplane.store.requests import WatchCreateRequest, WatchResponse
-from podling.controlplane.store.store import Store
-from podling.simulate.store.clients import Clients, Lost, Unavailable
+from podling.simulate.store.clients import (
+    ADMINISTRATOR,
+    Clients,
+    Lost,
+    Unavailable,
+    identify,
+)
 from podling.simulate.store.committed_history import CommittedHistory
-from podling.simulate.store.member import Member
+from podling.simulate.store.member import Member, SimulatedServer
 from podling.simulate.store.traces import Trace
 
 RETRY = 0.3
@@ -52,7 +57,7 @@ class Watching:
             attempt = self._attempt
             try:
                 await self._clients.follow(
-                    member, lambda store, tell: self._read(store, tell), self._receiver(attempt)
+                    member, lambda server, tell: self._read(server, tell), self._receiver(attempt)
                 )
             except (Unavailable, Lost, errors.StoreError) as error:
                 self._trace.note("watch-lost", f"{self.name} at {member.name}: {error!r}")
@@ -60,11 +65,13 @@ class Watching:
             member = members[member.number % len(members)]
             await asyncio.sleep(RETRY)
 
-    async def _read(self, store: Store, tell: Callable[[WatchResponse], None]) -> None:
+    async def _read(self, server: SimulatedServer, tell: Callable[[WatchResponse], None]) -> None:
         """On the member's loop: hand over every response until the stream ends."""
-        stream = store.watch_stream()
+        user = await identify(server, ADMINISTRATOR)
+        stream = server.store.watch_stream()
         try:
-            stream.create(WatchCreateRequest(*self._span, start_revision=self._next))
+            request = WatchCreateRequest(*self._span, start_revision=self._next)
+            stream.create(request, user=user)
             while True:
                 response = await stream.next()
                 tell(response)

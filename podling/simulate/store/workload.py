@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from podling.controlplane.store import requests as rq
 from podling.simulate.store.faults import Target
 from podling.simulate.store.leasing import hold_lease
+from podling.simulate.store.rights import ROOT
 from podling.simulate.store.watching import Watching
 
 if TYPE_CHECKING:
@@ -14,26 +15,26 @@ if TYPE_CHECKING:
 EVERYTHING = (b"\0", b"\0")
 
 
-def put(world: "World", member: Target, key: str, value: str) -> None:
-    _ask(world, member, rq.PutRequest(key.encode(), value.encode()))
+def put(world: "World", member: Target, key: str, value: str, user: str = ROOT) -> None:
+    _ask(world, member, rq.PutRequest(key.encode(), value.encode()), user)
 
 
-def get(world: "World", member: Target, key: str) -> None:
+def get(world: "World", member: Target, key: str, user: str = ROOT) -> None:
     """A linearizable read."""
-    _ask(world, member, rq.RangeRequest(key.encode()))
+    _ask(world, member, rq.RangeRequest(key.encode()), user)
 
 
-def peek(world: "World", member: Target, key: str) -> None:
+def peek(world: "World", member: Target, key: str, user: str = ROOT) -> None:
     """A read that is content with what the member happens to know."""
-    _ask(world, member, rq.RangeRequest(key.encode(), serializable=True))
+    _ask(world, member, rq.RangeRequest(key.encode(), serializable=True), user)
 
 
-def read_all(world: "World", member: Target) -> None:
-    _ask(world, member, rq.RangeRequest(*EVERYTHING))
+def read_all(world: "World", member: Target, user: str = ROOT) -> None:
+    _ask(world, member, rq.RangeRequest(*EVERYTHING), user)
 
 
-def delete(world: "World", member: Target, key: str) -> None:
-    _ask(world, member, rq.DeleteRangeRequest(key.encode()))
+def delete(world: "World", member: Target, key: str, user: str = ROOT) -> None:
+    _ask(world, member, rq.DeleteRangeRequest(key.encode()), user)
 
 
 def swap(world: "World", member: Target, key: str, value: str) -> None:
@@ -56,13 +57,15 @@ def swap(world: "World", member: Target, key: str, value: str) -> None:
     world.spawn(work(), name)
 
 
-def put_both(world: "World", member: Target, first: str, second: str, value: str) -> None:
+def put_both(
+    world: "World", member: Target, first: str, second: str, value: str, user: str = ROOT
+) -> None:
     """Two keys in one transaction, if the first exists."""
     keys = (first.encode(), second.encode())
     compare = rq.Compare(keys[0], rq.CompareTarget.VERSION, rq.CompareResult.GREATER, 0)
     success = [rq.PutRequest(key, value.encode()) for key in keys]
     failure = [rq.PutRequest(keys[0], value.encode())]
-    _ask(world, member, rq.TxnRequest([compare], success, failure))
+    _ask(world, member, rq.TxnRequest([compare], success, failure), user)
 
 
 def compact(world: "World", member: Target, keep: int) -> None:
@@ -96,11 +99,11 @@ def watch(world: "World", member: Target, key: str, back: int) -> None:
     world.spawn(watching.run(list(world.members.values()), target), watching.name)
 
 
-def _ask(world: "World", member: Target, request: object) -> None:
+def _ask(world: "World", member: Target, request: object, user: str = ROOT) -> None:
     target = world.target(member)
     if target is not None:
         name = world.client()
-        world.spawn(world.clients.do(name, target, request), name)
+        world.spawn(world.clients.do(name, target, request, world.login(user)), name)
 
 
 WORKLOAD: Mapping[str, Callable[..., None]] = {

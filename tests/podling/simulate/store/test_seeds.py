@@ -29,6 +29,7 @@ def test_every_invariant_holds(first: int) -> None:
     assert happened["leader"] > 2 * SLICE
     assert happened["apply"] > 25 * SLICE
     assert min(happened["kill"], happened["power-loss"], happened["restore"]) > SLICE / 2
+    assert min(happened["damage-refused"], happened["alarm"], happened["users"]) > SLICE / 10
 
 
 def test_a_seed_replays_to_the_byte_whatever_the_hashes_of_strings() -> None:
