@@ -16,8 +16,8 @@ from podling.launcher.local_cluster import LocalCluster, Wanted
 from podling.launcher.tls import replicas_transport
 
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-KUBECTL_SECONDS = 60.0
-UP_SECONDS = 60.0
+KUBECTL_SECONDS = 90.0
+UP_SECONDS = 90.0
 REQUEST_SECONDS = 5.0
 
 

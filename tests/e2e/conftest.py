@@ -10,6 +10,9 @@ from podling.launcher.images import ImageTable
 from podling.testing.cluster import TestCluster
 from tests.e2e.shell import Shell
 from tests.e2e.waiting import eventually, fetch
+from tests.steady_loop import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 GUESTBOOK = Path(__file__).resolve().parents[2] / "examples" / "guestbook"
 
@@ -24,7 +27,7 @@ def install_guestbook(cluster: TestCluster, namespace: str) -> None:
     cluster.kubectl("--namespace", namespace, "apply", "-f", str(GUESTBOOK))
     for part in ("storage", "frontend"):
         cluster.kubectl(
-            "--namespace", namespace, "rollout", "status", f"deployment/{part}", "--timeout=60s"
+            "--namespace", namespace, "rollout", "status", f"deployment/{part}", "--timeout=80s"
         )
 
 
@@ -41,7 +44,7 @@ def guestbook(podling_cluster: TestCluster) -> str:
     """The guestbook in namespace `default` of the test's cluster; its URL."""
     install_guestbook(podling_cluster, "default")
     url = service_url(podling_cluster, "default", "frontend")
-    eventually(lambda: "Guestbook" in fetch(url), 10, lambda: f"{url} to show the page")
+    eventually(lambda: "Guestbook" in fetch(url), 60, lambda: f"{url} to show the page")
     return url
 
 

@@ -22,7 +22,7 @@ class Shell:
             [PODLING, "--dir", self.root, *arguments],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=180,
             check=False,
             env=os.environ | {"KUBECACHEDIR": str(self.root.parent / "kubectl-cache")},
         )
@@ -43,7 +43,7 @@ class Shell:
 
     def wait_until_gone(self) -> None:
         """Wait for the last of its processes to end; they may be a moment behind `down`."""
-        eventually(lambda: not self.processes(), 20, lambda: f"{self.processes()} to end")
+        eventually(lambda: not self.processes(), 60, lambda: f"{self.processes()} to end")
 
     def _belongs(self, entry: Path) -> bool:
         try:

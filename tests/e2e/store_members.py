@@ -16,21 +16,23 @@ from tests.ports import free_ports
 
 PODLING = Path(sys.executable).with_name("podling")
 ETCDCTL = shutil.which("etcdctl")
-START_SECONDS = 40.0
-STOP_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ETCD")}
-QUICK = ("--heartbeat-interval=50", "--election-timeout=300")
-"""Flags of members that find a leader soon."""
+STEADY = ("--heartbeat-interval=100", "--election-timeout=30000")
+"""Flags of members whose leader stays, however busy the machine; the first is found at once."""
+FAILOVER = ("--heartbeat-interval=100", "--election-timeout=1000")
+"""Flags of members that soon have another leader when theirs is gone, or late."""
 
 
 class StoreMember:
     """One member: what it is told, and its process while there is one."""
 
     def __init__(
-        self, name: str, folder: Path, scheme: str = "http", ports: Sequence[int] = ()
+        self, name: str, folder: Path, scheme: str = "http", timing: Sequence[str] = STEADY
     ) -> None:
-        """`ports` of clients and of peers; chosen if they are not given."""
-        client, peer = ports or free_ports(2)
+        client, peer = free_ports(2)
+        self._timing = timing
         self.name = name
         self.data_dir = folder / name
         self.log = folder / f"{name}.log"
@@ -54,7 +56,7 @@ class StoreMember:
             f"--listen-peer-urls={self.peer_url}",
             f"--initial-advertise-peer-urls={self.peer_url}",
             "--initial-cluster=" + ",".join(f"{each.name}={each.peer_url}" for each in members),
-            *QUICK,
+            *self._timing,
             *flags,
         ]
 
@@ -114,13 +116,15 @@ class StoreMember:
 class StoreCluster:
     """Some members, and a client. A context manager: no process is left behind."""
 
-    def __init__(self, folder: Path, count: int = 1, scheme: str = "http") -> None:
+    def __init__(
+        self, folder: Path, count: int = 1, scheme: str = "http", timing: Sequence[str] = STEADY
+    ) -> None:
         self._folder = folder
         self._scheme = scheme
-        ports = free_ports(2 * count)
-        self.members = [
-            StoreMember(f"m{n + 1}", folder, scheme, ports[2 * n : 2 * n + 2]) for n in range(count)
-        ]
+        self._timing = timing
+        self.members: list[StoreMember] = []
+        for number in range(1, count + 1):
+            self.new_member(f"m{number}")
         self.flags: tuple[str, ...] = ()
         """For every member that is started from now on."""
         self.client_flags: tuple[str, ...] = ()
@@ -146,7 +150,7 @@ class StoreCluster:
 
     def new_member(self, name: str) -> StoreMember:
         """One more, which the others know nothing of yet."""
-        member = StoreMember(name, self._folder, self._scheme)
+        member = StoreMember(name, self._folder, self._scheme, self._timing)
         self.members.append(member)
         return member
 
@@ -164,19 +168,40 @@ class StoreCluster:
             [
                 str(ETCDCTL),
                 "--endpoints=" + ",".join(urls or [member.client_url for member in asked]),
-                "--command-timeout=10s",
+                "--command-timeout=60s",
                 *self.client_flags,
                 *words,
             ],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
             env=ENVIRONMENT | {"ETCDCTL_API": "3"},
         )
         told = f"etcdctl {words}: {done.stdout}{done.stderr}"
         assert bool(done.returncode) == fails, told
         return done.stderr if fails else done.stdout
+
+    def eventually(self, *words: str, at: StoreMember | None = None) -> str:
+        """Output of an etcdctl that may be run again: it is, until it succeeds, as a leader may be
+        missing or change at any moment."""
+        told: list[str] = []
+
+        def succeeds() -> bool:
+            try:
+                told.append(self.etcdctl(*words, at=at))
+            except AssertionError as error:
+                told.append(str(error))
+                return False
+            return True
+
+        wait_for(succeeds, START_SECONDS, lambda: f"etcdctl {words}: {told[-1]}")
+        return told[-1]
+
+    def follower(self) -> StoreMember:
+        """The last that does not lead."""
+        leader = self.leader()
+        return [member for member in self.members if member is not leader][-1]
 
     def leader(self) -> StoreMember:
         """Who leads, as the members say."""

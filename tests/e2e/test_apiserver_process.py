@@ -13,7 +13,14 @@ import pytest
 
 from podling.launcher.waiting import wait_for
 from tests.e2e.pki import Pki
-from tests.e2e.store_members import ENVIRONMENT, ETCDCTL, PODLING, STOP_SECONDS, StoreCluster
+from tests.e2e.store_members import (
+    ENVIRONMENT,
+    ETCDCTL,
+    FAILOVER,
+    PODLING,
+    STOP_SECONDS,
+    StoreCluster,
+)
 from tests.ports import free_ports
 
 ETCD = shutil.which("etcd")
@@ -45,7 +52,7 @@ class ApiServerProcess:
                 ],
                 stdout=log, stderr=log, env=ENVIRONMENT,
             )  # fmt: skip
-        wait_for(self._is_ready, 30, lambda: f"the API server:\n{self._log.read_text()}")
+        wait_for(self._is_ready, 90, lambda: f"the API server:\n{self._log.read_text()}")
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -171,7 +178,7 @@ def test_servers_on_one_etcd_tell_of_each_other(etcd: str, tmp_path: Path) -> No
 def test_it_stands_on_three_members_of_which_one_is_killed(tmp_path: Path) -> None:
     pki = Pki(tmp_path, "etcd")
     certificate, key = pki.issue("apiserver")
-    with StoreCluster(tmp_path, 3, "https") as cluster:
+    with StoreCluster(tmp_path, 3, "https", FAILOVER) as cluster:
         cluster.flags = (*pki.flags("", "server"), *pki.flags("peer-", "member"))
         cluster.client_flags = pki.client_flags("client")
         cluster.start()
@@ -182,7 +189,7 @@ def test_it_stands_on_three_members_of_which_one_is_killed(tmp_path: Path) -> No
             a_life_of_objects(server)
             for victim in [cluster.leader(), *cluster.members[:1]]:
                 victim.kill()
-                wait_for(lambda: _writes(server), 20, lambda: "writes to go on")
+                wait_for(lambda: _writes(server), 60, lambda: "writes to go on")
                 a_life_of_objects(server)
                 cluster.start()
         keys = cluster.etcdctl("get", "/registry/", "--prefix", "--keys-only")
@@ -203,7 +210,7 @@ def test_a_file_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
             str(PODLING), "apiserver", f"--cert-dir={tmp_path / 'pki'}",
             "--etcd-servers=https://127.0.0.1:1", f"--etcd-cafile={tmp_path / 'none'}",
         ],
-        capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT,
+        capture_output=True, text=True, timeout=60, check=False, env=ENVIRONMENT,
     )  # fmt: skip
     assert done.returncode == 1
     assert "cannot be read" in done.stderr and "Traceback" not in done.stderr

@@ -23,7 +23,7 @@ def test_a_cluster_goes_down_without_a_trace_and_comes_up_with_its_objects(podli
     podling("up", "--replicas", "3", "--nodes", "1")
     podling("kubectl", "create", "configmap", "kept", "--from-literal=a=b")
     podling("kubectl", "run", "sleeper", "--image=busybox", "--command", "--", "sleep", "1000")
-    podling("kubectl", "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=20s")
+    podling("kubectl", "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s")
     before = cluster_file.load(podling.root / "cluster.yaml")
     podling("down")
     podling.wait_until_gone()
@@ -33,7 +33,7 @@ def test_a_cluster_goes_down_without_a_trace_and_comes_up_with_its_objects(podli
     podling("up")
     assert cluster_file.load(podling.root / "cluster.yaml") == before
     assert "kept" in podling("kubectl", "get", "configmaps")
-    podling("kubectl", "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=20s")
+    podling("kubectl", "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s")
 
 
 def test_up_again_starts_only_what_is_missing(podling: Shell) -> None:
@@ -66,7 +66,7 @@ def test_the_fork_server_is_replaced_without_a_loss(podling: Shell) -> None:
     podling("kubectl", "get", "nodes")
     podling("up")
     podling("chaos", "restart", "replica-1")
-    eventually(lambda: podling.status()["replicas"][0]["role"] == "leader", 20, lambda: "a leader")
+    eventually(lambda: podling.status()["replicas"][0]["role"] == "leader", 60, lambda: "a leader")
     podling("kubectl", "get", "nodes")
 
 
@@ -122,7 +122,7 @@ def test_a_cluster_ends_with_the_pytest_that_made_it(tmp_path: Path) -> None:
         "def test_it(podling_namespace):\n"
         "    podling_namespace.kubectl('run', 'p', '--image=busybox', '--command', '--',\n"
         "                              'sleep', '1000')\n"
-        "    podling_namespace.kubectl('wait', '--for=condition=Ready', 'pod/p')\n"
+        "    podling_namespace.kubectl('wait', '--for=condition=Ready', 'pod/p', '--timeout=80s')\n"
         f"    pathlib.Path({str(where)!r}).write_text(str(podling_namespace.kubeconfig))\n"
         "    time.sleep(1000)\n"
     )
@@ -132,9 +132,9 @@ def test_a_cluster_ends_with_the_pytest_that_made_it(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         cwd=tmp_path,
     ) as inner:
-        eventually(lambda: bool(where.read_text()), 30, lambda: "the inner test")
+        eventually(lambda: bool(where.read_text()), 120, lambda: "the inner test")
         shell = Shell(Path(where.read_text()).parent)
         assert len(shell.processes()) >= 4, "fork server, replica, launcher, node"
         inner.kill()
     shell.wait_until_gone()
-    eventually(lambda: not shell.root.exists(), 10, lambda: f"{shell.root} to be removed")
+    eventually(lambda: not shell.root.exists(), 60, lambda: f"{shell.root} to be removed")

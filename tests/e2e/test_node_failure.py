@@ -33,14 +33,15 @@ def test_the_pods_of_a_killed_node_are_replaced_while_the_service_answers(
     victim = next(node for node in sorted(frontends(podling_cluster).values()) if node != storage)
     load = Load(guestbook)
     with load.running():
+        load.reaches(25)
         podling_cluster.chaos.kill(victim)
         eventually(
             lambda: len(pods := frontends(podling_cluster)) == 3 and victim not in pods.values(),
-            30,
+            90,
             lambda: f"three frontends away from {victim}, now {frontends(podling_cluster)}",
         )
+        load.reaches(50)
     # Connections that the dead node's own proxy had accepted died with it, and no others.
-    assert load.answered > 50
     assert len(load.failures) <= 8, load.failures
 
 
@@ -54,15 +55,15 @@ def test_a_killed_kubelet_comes_back_to_the_pods_that_went_on(
     kubelet = podling_cluster.launcher.pid(node)
     assert kubelet is not None
     os.kill(kubelet, signal.SIGKILL)
-    eventually(lambda: podling_cluster.launcher.pid(node) is None, 5, lambda: "the kubelet's end")
+    eventually(lambda: podling_cluster.launcher.pid(node) is None, 60, lambda: "the kubelet's end")
     podling_cluster.launcher.start(node)
-    podling_cluster.kubectl("wait", "--for=condition=Ready", f"node/{node}", "--timeout=20s")
+    podling_cluster.kubectl("wait", "--for=condition=Ready", f"node/{node}", "--timeout=60s")
     assert podling_cluster.kubectl("get", "pod", pod, "-o", started) == before
     assert podling_cluster.kubectl("get", "pod", pod, "-o", restarts) == "0"
     podling_cluster.chaos.kill(f"pod/{pod}")
     eventually(
         lambda: podling_cluster.kubectl("get", "pod", pod, "-o", restarts) == "1",
-        20,
+        60,
         lambda: f"the restart of {pod} to be seen",
     )
 
@@ -75,11 +76,11 @@ def test_a_container_that_ends_while_its_kubelet_is_dead_is_seen_later(
     kubelet = podling_cluster.launcher.pid(node)
     assert kubelet is not None
     os.kill(kubelet, signal.SIGKILL)
-    eventually(lambda: podling_cluster.launcher.pid(node) is None, 5, lambda: "the kubelet's end")
+    eventually(lambda: podling_cluster.launcher.pid(node) is None, 60, lambda: "the kubelet's end")
     podling_cluster.chaos.kill(f"pod/{pod}")
     podling_cluster.launcher.start(node)
     eventually(
         lambda: podling_cluster.kubectl("get", "pod", pod, "-o", restarts) == "1",
-        20,
+        60,
         lambda: f"the restart of {pod} to be seen",
     )

@@ -26,7 +26,7 @@ def pid(podling: Shell, name: str) -> int:
 
 def run_pod(podling: Shell, *command: str) -> None:
     podling("kubectl", "run", "p", "--image=busybox", "--command", "--", *command)
-    podling("kubectl", "wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+    podling("kubectl", "wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
 
 
 def wal(root: Path) -> Path:
@@ -124,18 +124,18 @@ def test_a_node_without_its_launcher_is_not_ready_and_up_brings_it_back(podling:
     podling("up", *SMALL)
     run_pod(podling, "sleep", "1000")
     os.kill(pid(podling, "node-1-launcher"), signal.SIGKILL)
-    ready = ("kubectl", "wait", "--for=condition=Ready=false", "node/node-1", "--timeout=20s")
+    ready = ("kubectl", "wait", "--for=condition=Ready=false", "node/node-1", "--timeout=60s")
     podling(*ready)
     assert "launcher" in podling("kubectl", "describe", "node", "node-1")
     podling("up")
-    podling("kubectl", "wait", "--for=condition=Ready", "node/node-1", "--timeout=20s")
+    podling("kubectl", "wait", "--for=condition=Ready", "node/node-1", "--timeout=60s")
 
 
 def test_a_deleted_node_is_registered_again_by_up(podling: Shell) -> None:
     podling("up", *SMALL)
     podling("kubectl", "delete", "node", "node-1")
     assert "node-1 was deleted" in podling("up")
-    podling("kubectl", "wait", "--for=condition=Ready", "node/node-1", "--timeout=20s")
+    podling("kubectl", "wait", "--for=condition=Ready", "node/node-1", "--timeout=60s")
 
 
 def test_a_port_of_any_part_in_use_is_named(podling: Shell) -> None:

@@ -24,7 +24,7 @@ def eventually(condition: Callable[[], bool], seconds: float, what: Callable[[],
     wait_for(holds, seconds, lambda: f"{what()} (last error: {last!r})")
 
 
-def fetch(url: str, timeout: float = 5) -> str:
+def fetch(url: str, timeout: float = 30) -> str:
     """The body of a page, by a connection of its own."""
     with urllib.request.urlopen(url, timeout=timeout) as response:
         body: bytes = response.read()
@@ -51,6 +51,12 @@ class Load:
             self._stop.set()
             for thread in threads:
                 thread.join()
+
+    def reaches(self, answers: int) -> None:
+        """Wait until so many requests in all have been answered."""
+        wait_for(
+            lambda: self.answered >= answers, 60, lambda: f"{answers} answers: {self.failures}"
+        )
 
     def _run(self) -> None:
         while not self._stop.is_set():
