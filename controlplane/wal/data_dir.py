@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class DataDir:
                 "stopped while it was written, so it was never acknowledged",
                 contents.segments[-1].path, contents.torn,
             )  # fmt: skip
-        snapshot, path = self._newest_snapshot(first.snapshot)
+        snapshot, path, damaged = self._newest_snapshot(first.snapshot)
         if not log_reader.continues(contents.entries, snapshot):
             log.warning(
                 "%s: the log is void: the snapshot at entry %d was taken over, and the process "
@@ -107,7 +108,8 @@ class DataDir:
             )  # fmt: skip
             log_reader.void(contents, snapshot)
         log_reader.enter_term(contents, snapshot)
-        self._check_complete(contents, snapshot)
+        self._check_complete(contents, snapshot, damaged)
+        self._set_aside(damaged)
         entries, base_term = log_reader.with_base(contents.entries, snapshot)
         stored = StoredState(snapshot, contents.hard_state, entries, base_term)
         writer = LogWriter(self.disk, self.log_path, contents, self._segment_bytes)
@@ -120,7 +122,9 @@ class DataDir:
             self.disk.remove(name.path)
         return found[:_SNAPSHOTS_KEPT][-1].index if len(found) >= _SNAPSHOTS_KEPT else 0
 
-    def _check_complete(self, contents: LogContents, snapshot: SnapshotMeta) -> None:
+    def _check_complete(
+        self, contents: LogContents, snapshot: SnapshotMeta, damaged: Sequence[Path]
+    ) -> None:
         """Whether everything is there from the snapshot to what was known to be committed."""
         entries, missing = contents.entries, ""
         if entries and entries[0].index > snapshot.index + 1:
@@ -129,13 +133,17 @@ class DataDir:
         if last < contents.hard_state.commit:
             missing = f"the log with {last}, but {contents.hard_state.commit} were committed"
         if missing:
+            unread = "".join(f"; {each} cannot be read" for each in damaged)
             raise DataDirectoryError(
                 f"data directory {self.path} is incomplete: the newest readable snapshot ends with "
-                f"entry {snapshot.index}, {missing}. Restore what is missing from a copy; if there "
-                "is none, remove the member from the cluster and add it anew"
+                f"entry {snapshot.index}, {missing}{unread}. Restore what is missing from a copy; "
+                "if there is none, remove the member from the cluster and add it anew"
             )
 
-    def _newest_snapshot(self, first: SnapshotMeta) -> tuple[SnapshotMeta, Path | None]:
+    def _newest_snapshot(
+        self, first: SnapshotMeta
+    ) -> tuple[SnapshotMeta, Path | None, Sequence[Path]]:
+        """The newest that can be read, where it is, and the newer ones, which cannot."""
         damaged: list[tuple[Path, Damaged]] = []
         for name in snapshot_file.names(self.disk, self.snapshots_path):
             try:
@@ -144,13 +152,15 @@ class DataDir:
                 log.error("%s", error)
                 damaged.append((name.path, error))
             else:
-                # They must not count as snapshots to fall back to.
-                for path, _ in damaged:
-                    self.disk.rename(path, path.with_name(path.name + DAMAGED_SUFFIX))
-                return found, name.path
+                return found, name.path, [path for path, _ in damaged]
         if damaged:
             raise damaged[0][1]
-        return first, None
+        return first, None, ()
+
+    def _set_aside(self, damaged: Sequence[Path]) -> None:
+        """Snapshots without which nothing is missing must not count as ones to fall back to."""
+        for path in damaged:
+            self.disk.rename(path, path.with_name(path.name + DAMAGED_SUFFIX))
 
     def _settle(self) -> None:
         """Remove what was being written; make durable what the process before saw as renamed."""

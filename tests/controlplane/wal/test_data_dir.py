@@ -158,6 +158,22 @@ def test_the_only_snapshot_being_damaged_is_an_error(data_dir: DataDir) -> None:
         data_dir.recover(FIRST)
 
 
+def test_a_damaged_snapshot_without_which_too_much_is_missing_stays_where_it_is(
+    data_dir: DataDir,
+) -> None:
+    write_snapshot(data_dir, 0, b"the beginning")
+    newer = write_snapshot(data_dir, 8, b"state")
+    write_entries(data_dir.recover(FIRST), 9, 12)
+    intact = newer.read_bytes()
+    newer.write_bytes(intact[:-1])
+
+    with pytest.raises(DataDirectoryError, match=f"is incomplete.*; {newer} cannot be read"):
+        data_dir.recover(FIRST)
+    newer.write_bytes(intact)
+
+    assert data_dir.recover(FIRST).snapshot_path == newer
+
+
 def indexes(recovered: Recovered) -> list[int]:
     return [entry.index for entry in recovered.stored.entries]
 
