@@ -137,6 +137,9 @@ class EtcdEndpoints:
             ):
                 self.avoid(member)
             raise
+        except asyncio.CancelledError:  # nobody waits any longer, and more often in vain than not
+            self.avoid(member)
+            raise
 
 
 def _never_left(error: grpc.aio.AioRpcError) -> bool:
