@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from podling.simulate.disk import SECTOR, MemoryDisk, PowerLost
+from podling.simulate.disk import MemoryDisk, PowerLost
+from podling.simulate.disk_content import SECTOR
 from podling.simulate.network import Delay
 from tests.contract.disk import DiskContract
 
