@@ -25,6 +25,8 @@ from podling.controlplane.replica.peers.peer_security import (
     CallRefused,
     Gate,
     PeerTls,
+    Way,
+    way_of,
 )
 from podling.controlplane.replica.peers.peer_service import Incoming, PeerService
 from podling.controlplane.replica.transport import (
@@ -60,8 +62,8 @@ class GrpcTransportConfig:
     """Until the replica says who they are (`set_members`); this one included."""
     tls: PeerTls | None
     """None: plain text, and callers are believed."""
-    listen_addresses: tuple[str, ...] = ()
-    """`host:port` of each to listen on, if not those of this member's peer URLs."""
+    listen_urls: tuple[str, ...] = ()
+    """Where to listen, if not at this member's peer URLs."""
     wire_version: int = wire.VERSION
     """The newest version of messages to speak; an older one is for tests of upgrades."""
 
@@ -173,30 +175,20 @@ class GrpcTransport:
             self.receiver.snapshot_sent(message.to, ok)
 
     async def _listen(self) -> None:
-        addresses = self._config.listen_addresses or self._me.addresses
+        urls = self._config.listen_urls or self._me.peer_urls
         server = grpc.aio.server(options=SERVER_OPTIONS)
         peer_pb2_grpc.add_PeerServicer_to_server(PeerService(self), server)
-        for address in addresses:
-            cause = self._bind(server, address)
+        for url in urls:
+            way = way_of(url, self._config.tls)
+            cause = _bind(server, way)
             if cause is not None:
                 await server.stop(grace=0)
                 raise TransportError(
-                    f"{self._me.name} cannot listen for its peers on {address}: the address is in "
-                    f"use, or not one of this machine. {cause}".rstrip()
+                    f"{self._me.name} cannot listen for its peers on {way.address}: the address is "
+                    f"in use, or not one of this machine. {cause}".rstrip()
                 )
         await server.start()
         self._server = server
-
-    def _bind(self, server: grpc.aio.Server, address: str) -> str | None:
-        """Why it cannot be listened on, as far as that is known; None if it can."""
-        try:
-            if self._config.tls is None:
-                port = server.add_insecure_port(address)
-            else:
-                port = server.add_secure_port(address, self._config.tls.server_credentials())
-        except RuntimeError as error:
-            return str(error)
-        return None if port else ""
 
     def _update_links(self) -> None:
         """Keep a way open to everybody who is to be reached, and to nobody else."""
@@ -267,3 +259,15 @@ class GrpcTransport:
         if not self._incoming[caller]:
             del self._incoming[caller]
         self._update_connected()
+
+
+def _bind(server: grpc.aio.Server, way: Way) -> str | None:
+    """Why it cannot be listened on, as far as that is known; None if it can."""
+    try:
+        if way.tls is None:
+            port = server.add_insecure_port(way.address)
+        else:
+            port = server.add_secure_port(way.address, way.tls.server_credentials())
+    except RuntimeError as error:
+        return str(error)
+    return None if port else ""

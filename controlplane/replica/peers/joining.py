@@ -57,7 +57,7 @@ async def find_cluster(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
-        answers = await asyncio.gather(*(_ask(each, tls) for each in others.addresses))
+        answers = await asyncio.gather(*(_ask(each, tls) for each in others.peer_urls))
         found = [each for each in answers if isinstance(each, Found)]
         newest = max(found, key=lambda each: each.membership.version, default=None)
         if newest is not None and (me := newest.membership.find(own_peer_urls)):
@@ -67,10 +67,10 @@ async def find_cluster(
         await asyncio.sleep(RETRY)
 
 
-async def _ask(address: str, tls: PeerTls | None) -> Found | str:
+async def _ask(url: str, tls: PeerTls | None) -> Found | str:
     """What the member there knows, or why it did not say."""
     try:
-        async with open_channel(address, tls) as channel, asyncio.timeout(CALL_TIMEOUT):
+        async with open_channel(url, tls) as channel, asyncio.timeout(CALL_TIMEOUT):
             answer = await PeerStub(channel).Members(pb.MembersRequest())
         return Found(answer.cluster_id, 0, decode(answer.membership))
     except (grpc.aio.AioRpcError, TimeoutError, UnknownMembership) as error:

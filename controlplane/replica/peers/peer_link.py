@@ -22,6 +22,7 @@ from podling.controlplane.replica.peers.peer_security import (
     REMOVED,
     Gate,
     open_channel,
+    way_of,
 )
 from podling.controlplane.replica.peers.snapshot_sender import SnapshotNotSent, SnapshotSender
 from podling.controlplane.replica.transport import NoAnswer, SnapshotFile
@@ -67,7 +68,7 @@ class PeerLink:
         self._member = member
         self._gate = gate
         self._name = member.name or f"{peer:x}"
-        self._addresses = deque(member.addresses)
+        self._urls = deque(member.peer_urls)
         """The one in use first."""
         self._events = events
         self._backoff = Backoff(first=0.05, cap=1.0, dice=dice)
@@ -113,7 +114,7 @@ class PeerLink:
             except (wire.UnknownMessage, TimeoutError) as error:
                 reason = reason_of(error)
             self._broken(reason)
-            self._addresses.rotate(-1)
+            self._urls.rotate(-1)
             await self._pause()
 
     async def send_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> bool:
@@ -144,11 +145,12 @@ class PeerLink:
             raise NoAnswer(f"it was not reached within {CONNECT_TIMEOUT:g} s") from error
 
     def _channel(self) -> grpc.aio.Channel:
-        return open_channel(self._address, self._gate.tls, self._member.name)
+        url = self._urls[0] if self._urls else ""
+        return open_channel(url, self._gate.tls, self._member.name)
 
     @property
     def _address(self) -> str:
-        return self._addresses[0] if self._addresses else ""
+        return way_of(self._urls[0], None).address if self._urls else ""
 
     async def _session(self) -> str:
         """One stream, from its opening until it ends or breaks; returns why."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -94,11 +95,32 @@ class PeerTls:
         return credentials
 
 
-def open_channel(address: str, tls: PeerTls | None, name: str = "") -> grpc.aio.Channel:
+class Way(NamedTuple):
+    """Where a peer URL leads."""
+
+    address: str
+    """`host:port`"""
+    tls: PeerTls | None
+    """None: in the clear."""
+
+
+def way_of(url: str, tls: PeerTls | None) -> Way:
+    """The way that a peer URL describes, to a member with these certificates.
+
+    By host, it is for the URL to say whether there is TLS, so that a cluster can go over to it
+    member by member; by name all ways are alike.
+    """
+    parts = urlsplit(url)
+    plain = tls is None or (tls.by_host and parts.scheme == "http")
+    return Way(parts.netloc or url, None if plain else tls)
+
+
+def open_channel(url: str, tls: PeerTls | None, name: str = "") -> grpc.aio.Channel:
     """A channel to a peer; its certificate is checked against `name`, or the host it is called by.
 
     Nothing connects before the first call.
     """
+    address, tls = way_of(url, tls)
     if tls is None:
         return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
     override = ("grpc.ssl_target_name_override", name)

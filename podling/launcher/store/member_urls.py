@@ -40,6 +40,10 @@ class Url:
     """Of a socket in the file system."""
 
     @property
+    def scheme(self) -> str:
+        return urlsplit(self.text).scheme
+
+    @property
     def address(self) -> str:
         """`host:port`, as sockets and gRPC have it; or `unix:path`, as gRPC has it."""
         if self.path is not None:

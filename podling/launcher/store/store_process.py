@@ -99,9 +99,9 @@ async def _serve(settings: StoreSettings) -> int:
 def _transport(
     settings: StoreSettings, config: ReplicaConfig, tls: PeerTls | None
 ) -> GrpcTransport:
-    addresses = tuple(url.address for url in settings.listen_peers)
+    urls = tuple(f"{url.scheme}://{url.address}" for url in settings.listen_peers)
     return GrpcTransport(
-        GrpcTransportConfig(config.cluster_id, config.member_id, config.members, tls, addresses),
+        GrpcTransportConfig(config.cluster_id, config.member_id, config.members, tls, urls),
         ids.system_dice(),
     )
 

@@ -117,7 +117,8 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
     )
     _check_urls(flags, given, clients, peers)
     own, members = _members(flags, given, name)
-    client_tls, peer_tls = _client_tls(flags, clients + metrics), _peer_tls(flags, peers + own)
+    client_tls = _client_tls(flags, clients + metrics)
+    peer_tls = _peer_tls(flags, peers, own, members)
     return StoreSettings(
         name=name,
         data_dir=Path(flags.data_dir or f"{name}.podling").expanduser(),
@@ -237,7 +238,13 @@ def _client_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
     return _checked("", "listen-client-urls", tls, flags.client_cert_auth, urls)
 
 
-def _peer_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
+def _peer_tls(
+    flags: StoreFlags,
+    listen: tuple[Url, ...],
+    own: tuple[Url, ...],
+    members: Mapping[str, tuple[Url, ...]],
+) -> TlsSettings | None:
+    """Each URL says whether it is for TLS: a cluster can go over to it member by member."""
     tls = TlsSettings(
         certificate=flag_values.path(flags.peer_cert_file),
         key=flag_values.path(flags.peer_key_file),
@@ -245,11 +252,15 @@ def _peer_tls(flags: StoreFlags, urls: tuple[Url, ...]) -> TlsSettings | None:
         automatic=flags.peer_auto_tls and not flags.peer_cert_file,
         allowed_names=frozenset({flags.peer_cert_allowed_cn} - {""}),
     )
-    if len({url.secure for url in urls}) > 1:
-        raise SettingsError(
-            "--listen-peer-urls and --initial-advertise-peer-urls must all be https, or all http"
-        )
-    checked = _checked("peer-", "listen-peer-urls", tls, flags.peer_client_cert_auth, urls)
+    for url in own:
+        if url.scheme not in {each.scheme for each in listen}:
+            raise SettingsError(
+                f"--initial-advertise-peer-urls has {url.text}, but --listen-peer-urls has no URL "
+                f"for {url.scheme}"
+            )
+    all_urls = (*listen, *(url for urls in members.values() for url in urls))
+    urls_flag = "listen-peer-urls" if any(url.secure for url in listen) else "initial-cluster"
+    checked = _checked("peer-", urls_flag, tls, flags.peer_client_cert_auth, all_urls)
     if checked is not None and not checked.automatic and checked.authority is None:
         raise SettingsError(
             "--peer-trusted-ca-file is missing: without it, anybody could be a member"

@@ -10,7 +10,7 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.initial_check import InconsistentData, InitialCheck
 from podling.controlplane.store.store_server import StoreServer
-from tests.controlplane.store.members import Members
+from tests.controlplane.store.members import Members, insist
 
 
 async def started(
@@ -20,9 +20,9 @@ async def started(
     servers = await members.start(count, config)
     await members.upgraded()
     for value in (b"1", b"2"):
-        await servers[0].store.put(rq.PutRequest(b"a", value))
+        await insist(lambda: servers[0].store.put(rq.PutRequest(b"a", value)))  # noqa: B023
     for server in servers:
-        await server.store.linearize()
+        await server.replica.read_index()
     return servers
 
 
@@ -124,6 +124,6 @@ async def test_one_that_is_not_there_at_all_costs_a_moment(members: Members) -> 
     one, two = await started(members, 2)
     (link,) = (way.link for way in members.transports[one]._links.values())
     with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
-        link._addresses[0] = f"127.0.0.1:{silent.getsockname()[1]}"
+        link._urls[0] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(NoAnswer, match="not reached within 2 s"):
             await members.transports[one].ask(two.replica.member_id, b"", 30)

@@ -1,5 +1,6 @@
 """Real gRPC streams with mutual TLS on loopback."""
 
+import random
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 
 from podling.controlplane.replica.members.membership import Member
 from podling.controlplane.replica.peers import peer_link
-from podling.controlplane.replica.peers.grpc_transport import GrpcTransport
+from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, GrpcTransportConfig
 from podling.controlplane.replica.transport import TransportError
 from tests.controlplane.replica.contract_transport import Recorder, TransportContract, append
 from tests.controlplane.replica.linked_peers import Peers
+from tests.ports import free_ports
 from tests.waiting import until
 
 
@@ -56,6 +58,34 @@ class TestPlainGrpcTransport(TransportContract):
 def worried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that cannot be reached is complained about at once."""
     monkeypatch.setattr(peer_link, "WORRYING_FAILURES", 1)
+
+
+class TestGrpcTransportWithTlsOnOneSide(TransportContract):
+    """As while a cluster goes over to TLS."""
+
+    @pytest.fixture
+    def peers(self, tmp_path: Path) -> Peers:
+        peers = Peers.create(tmp_path, size=2, by_host=True)
+        (url,) = peers.members[1].peer_urls
+        peers.members[1] = Member("replica-1", (url.replace("https", "http"),))
+        return peers
+
+
+async def test_a_member_listens_both_ways_at_once(tmp_path: Path) -> None:
+    peers = Peers.create(tmp_path, size=3, by_host=True)
+    plain = f"http://127.0.0.1:{free_ports(1)[0]}"
+    (secure,) = peers.members[1].peer_urls
+    to_plain = Peers({**peers.members, 1: Member("replica-1", (plain,))}, peers.issue, by_host=True)
+    both = GrpcTransportConfig(
+        0xC1, 1, peers.members, peers.issue("replica-1"), listen_urls=(plain, secure)
+    )
+    one = GrpcTransport(both, random.Random(1))
+    two, three = to_plain.make(2, peers.issue("replica-2")), peers.make(3, peers.issue("replica-3"))
+    for transport in (one, two, three):
+        await transport.start(Recorder())
+    await until(lambda: one.connected_peers() == {2, 3}, "both have come in")
+    for transport in (one, two, three):
+        await transport.stop()
 
 
 async def refusal(

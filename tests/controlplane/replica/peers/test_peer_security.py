@@ -9,6 +9,8 @@ from podling.controlplane.replica.peers.peer_security import (
     CallRefused,
     Gate,
     PeerTls,
+    Way,
+    way_of,
 )
 
 BY_NAME = PeerTls(b"", b"", b"")
@@ -87,3 +89,17 @@ def test_who_asks_for_the_members_must_be_one_by_name() -> None:
     gate(1, None).check_stranger({})
     with pytest.raises(CallRefused, match="for kubelet, who is no member"):
         gate(1, BY_NAME).check_stranger({"x509_common_name": [b"kubelet"]})
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "way"),
+    [
+        ("https://10.0.0.1:2380", BY_HOST, Way("10.0.0.1:2380", BY_HOST)),
+        ("http://10.0.0.1:2380", BY_HOST, Way("10.0.0.1:2380", None)),
+        ("http://[::1]:2380", BY_NAME, Way("[::1]:2380", BY_NAME)),
+        ("10.0.0.1:2380", BY_HOST, Way("10.0.0.1:2380", BY_HOST)),
+        ("https://10.0.0.1:2380", None, Way("10.0.0.1:2380", None)),
+    ],
+)
+def test_by_host_the_url_says_whether_there_is_tls(url: str, tls: PeerTls | None, way: Way) -> None:
+    assert way_of(url, tls) == way

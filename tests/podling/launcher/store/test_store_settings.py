@@ -73,6 +73,18 @@ def test_certificates_and_plain_loopback_beside_https_go_together() -> None:
     assert not mixed.warnings
 
 
+def test_a_cluster_goes_over_to_tls_url_by_url() -> None:
+    both = SECURE_PEERS | {
+        "listen_peer_urls": "http://10.0.0.1:2379,https://10.0.0.1:2380",
+        "initial_advertise_peer_urls": "http://10.0.0.1:2379",
+        "initial_cluster": "default=http://10.0.0.1:2379,b=https://10.0.0.2:2380",
+    }
+    going = checked(**both)
+    assert [url.secure for url in going.listen_peers] == [False, True]
+    assert going.peer_tls is not None
+    assert "members are served in the clear at http://10.0.0.1:2379" in going.warnings[0]
+
+
 def test_the_check_at_the_start_is_a_flag_or_a_feature_gate() -> None:
     assert not checked().initial_corrupt_check
     assert checked(initial_corrupt_check=True).initial_corrupt_check
@@ -156,7 +168,11 @@ def test_a_token_that_all_know_is_warned_of() -> None:
         (SECURE_PEERS | {"peer_trusted_ca_file": ""}, "--peer-trusted-ca-file is missing"),
         (
             SECURE_PEERS | {"initial_advertise_peer_urls": "http://10.0.0.1:2380"},
-            "must all be https, or all http",
+            "has http://10.0.0.1:2380, but --listen-peer-urls has no URL for http",
+        ),
+        (
+            {"initial_cluster": "default=http://localhost:2380,b=https://10.0.0.2:2380"},
+            "--initial-cluster has https, but there is no --peer-cert-file",
         ),
     ],
 )
