@@ -180,10 +180,7 @@ class World:
             self.trace.note("event", str(event))
             VERBS[event.verb](self, **event.details)
         await self._settle()
-        for member in self.members.values():
-            if member.up and member.loop is not None:
-                member.loop.create_task(member.stop(), name="stop")
-        await self._until(lambda: all(m.down for m in self.members.values()), "all have stopped")
+        await self._until(self._all_stopped, "all have stopped")
 
     async def _settle(self) -> None:
         """Phase two: all is well before long."""
@@ -219,6 +216,14 @@ class World:
                 member.join(self._membership())
                 member.start()
         return all(member.up for member in self._present())
+
+    def _all_stopped(self) -> bool:
+        for member in self.members.values():
+            # One that was removed may have been about to come back.
+            if member.up and member.loop is not None:
+                member.up = False
+                member.loop.create_task(member.stop(), name="stop")
+        return all(member.down for member in self.members.values())
 
     def _all_equal(self) -> bool:
         if not self._all_started():

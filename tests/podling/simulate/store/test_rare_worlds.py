@@ -100,3 +100,16 @@ def test_a_member_with_a_damaged_file_does_not_start_or_does_without_it() -> Non
         happened += outcome.counts
 
     assert 0 < happened["damage-refused"] < happened["damage"] == 12
+
+
+def test_a_removed_member_comes_back_slowly_when_all_is_over() -> None:
+    events = (
+        Event(1.0, "crash", {"member": 3, "power": True}),
+        Event(2.5, "remove", {"member": "leader", "number": 3}),
+        Event(5.0, "slow_disk", {"member": 3, "most": 30.0}),
+        Event(6.0, "restart", {"member": 3}),
+    )
+    for seed in range(5):
+        outcome = run(Schedule(seed, Settings(), events))
+
+        assert outcome.violation is None
