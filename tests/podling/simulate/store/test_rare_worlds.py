@@ -108,6 +108,7 @@ def test_a_removed_member_comes_back_slowly_when_all_is_over() -> None:
         Event(2.5, "remove", {"member": "leader", "number": 3}),
         Event(5.0, "slow_disk", {"member": 3, "most": 30.0}),
         Event(6.0, "restart", {"member": 3}),
+        Event(6.1, "heal", {}),
     )
     for seed in range(5):
         outcome = run(Schedule(seed, Settings(), events))
