@@ -141,6 +141,14 @@ class Members:
             seconds=PATIENCE,
         )
 
+    async def renewed(self, lease_id: int) -> None:
+        """Wait until a lease has all of its time again, on a clock that is held."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        store = self.servers[0].store
+        while (found := await store.lease_time_to_live(lease_id)).ttl < found.granted_ttl:
+            assert loop.time() < deadline, f"nobody renews lease {lease_id:x}: {found}"
+
     async def leader(self) -> StoreServer:
         async with asyncio.timeout(PATIENCE):
             leader = await self.servers[0].replica.leader_known()

@@ -194,10 +194,10 @@ def test_hostile_bytes_do_not_keep_the_decoder_busy() -> None:
     begin += checksums.crc32c(begin).to_bytes(4, "little")
     data = b"\xff" + begin * (2 * (1 << 20) // len(begin))
 
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Corrupt):
         list(records.decode(data, 0))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @untimed

@@ -36,8 +36,8 @@ def test_the_count_decides_while_the_state_is_small(growth: LogGrowth) -> None:
     assert until_due(growth, 300) == 100
 
 
-def test_a_large_state_waits_until_entries_of_a_quarter_of_it_came(growth: LogGrowth) -> None:
-    growth.state_size = 4 * 300 * 500
+def test_a_large_state_waits_until_as_much_came(growth: LogGrowth) -> None:
+    growth.state_size = 300 * 500
 
     assert until_due(growth, 300) == 500
 

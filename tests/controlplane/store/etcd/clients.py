@@ -112,7 +112,7 @@ async def real_etcd(folder: Path, *flags: str) -> AsyncIterator[grpc.aio.Channel
         address = client.removeprefix("http://")
         options = [*OPTIONS, ("grpc.initial_reconnect_backoff_ms", 50)]
         async with grpc.aio.insecure_channel(address, options=options) as channel:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await rpc_pb2_grpc.KVStub(channel).Range(
                     rpc_pb2.RangeRequest(key=b"up"), wait_for_ready=True
                 )

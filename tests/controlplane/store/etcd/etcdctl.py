@@ -16,6 +16,9 @@ from tests.controlplane.store.members import PATIENCE
 ETCDCTL = shutil.which("etcdctl")
 ENVIRONMENT = {**os.environ, "ETCDCTL_API": "3"}
 
+PATIENT = ("--command-timeout=30s", "--dial-timeout=30s", "--keepalive-timeout=60s")
+"""It gives up soon where the machine is busy, unless told otherwise."""
+
 needs_etcdctl = pytest.mark.skipif(
     ETCDCTL is None, reason="no etcdctl in PATH (apt install etcd-client)"
 )
@@ -25,7 +28,7 @@ Run = Callable[..., Coroutine[Any, Any, str]]
 
 
 def command(endpoints: str, words: Sequence[str]) -> list[str]:
-    return [str(ETCDCTL), "--endpoints", endpoints, "--command-timeout=10s", *words]
+    return [str(ETCDCTL), "--endpoints", endpoints, *PATIENT, *words]
 
 
 async def etcdctl(endpoints: str, *words: str, stdin: str = "", fails: bool = False) -> str:

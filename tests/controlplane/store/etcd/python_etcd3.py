@@ -57,7 +57,7 @@ def watches(client: etcd3.Etcd3Client) -> None:
     told = threading.Event()
     client.add_watch_callback("w/b", lambda response: told.set())
     client.put("w/b", "1")
-    assert told.wait(5)
+    assert told.wait(30)
     first = seen[0].mod_revision
     again, cancel = client.watch("w/a", start_revision=first)
     assert next(again).value == b"1"
@@ -79,16 +79,18 @@ def leases_and_locks(client: etcd3.Etcd3Client) -> None:
     assert lease.refresh()[0].TTL == 60
     lease.revoke()
     assert client.get("l") == (None, None)
-    lock, other = client.lock("door", ttl=10), client.lock("door", ttl=10)
+    lock, other = client.lock("door", ttl=60), client.lock("door", ttl=60)
     assert lock.acquire()
     assert lock.is_acquired()
     assert other.acquire(timeout=0.2) is False
     assert lock.release()
     with other:
         assert other.is_acquired()
-    client.put("gone", "1", client.lease(1))
-    ended = client.watch_once("gone", timeout=10)
-    assert (type(ended).__name__, ended.key) == ("DeleteEvent", b"gone")
+    events, cancel = client.watch("gone")
+    client.put("gone", "1", client.lease(2))
+    put, ended = next(events), next(events)
+    assert (put.value, type(ended).__name__, ended.key) == (b"1", "DeleteEvent", b"gone")
+    cancel()
 
 
 def members_and_upkeep(client: etcd3.Etcd3Client, snapshot: str) -> None:
@@ -110,7 +112,7 @@ def members_and_upkeep(client: etcd3.Etcd3Client, snapshot: str) -> None:
 
 
 if __name__ == "__main__":
-    etcd = etcd3.client(port=int(sys.argv[1]), timeout=10)
+    etcd = etcd3.client(port=int(sys.argv[1]), timeout=30)
     keys_and_values(etcd)
     transactions(etcd)
     watches(etcd)

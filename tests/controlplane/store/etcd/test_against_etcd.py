@@ -22,6 +22,7 @@ from podling.controlplane.store.etcd import messages
 from podling.controlplane.store.machine import commands, ranges, transactions
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from tests.controlplane.store.etcd.clients import anonymous, needs_etcd, real_etcd
+from tests.controlplane.store.members import PATIENCE
 
 KEYS = [b"a", b"b", b"bb", b"c", b"d"]
 ENDS = [b"", b"", b"\0", b"b", b"c", b"e", b"a"]
@@ -226,7 +227,7 @@ async def their_events(etcd: grpc.aio.Channel, store: Any) -> list[Any]:
     call = rpc_pb2_grpc.WatchStub(etcd).Watch()
     await call.write(rpc_pb2.WatchRequest(create_request=create))
     events: list[Any] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not events or events[-1].kv.mod_revision < store.revision:
             events += (await call.read()).events
     call.cancel()

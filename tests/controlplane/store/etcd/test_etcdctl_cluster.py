@@ -44,6 +44,10 @@ async def test_all_members_have_the_same_keys(members: Members, run: Run) -> Non
     for value in "123":
         await run("put", "a", value)
     await run("compaction", "3", "--physical")
+    await until(
+        lambda: all(server.store.compact_revision == 3 for server in members.servers),
+        "all have compacted",
+    )
     hashes = orjson.loads(await run("endpoint", "hashkv", "--rev=4", "-w", "json"))
     assert len(hashes) == len(members.servers)
     assert len({each["HashKV"]["hash"] for each in hashes}) == 1
@@ -59,11 +63,17 @@ async def test_leadership_is_moved(members: Members, run: Run) -> None:
         return
     successor = others[0].store.status().replica.member_id
     assert "Leadership transferred" in await etcdctl(at, "move-leader", f"{successor:x}")
+    await until(
+        lambda: {each.store.status().replica.leader_id for each in members.servers} == {successor},
+        "all know the new leader",
+    )
     found = orjson.loads(await run("endpoint", "status", "-w", "json"))
     assert {each["Status"]["leader"] for each in found} == {successor}
 
 
-async def test_a_full_store_raises_an_alarm_until_it_is_disarmed(run: Run) -> None:
+async def test_a_full_store_raises_an_alarm_until_it_is_disarmed(
+    members: Members, run: Run
+) -> None:
     value = "v" * 50_000
     for number in range(3):
         await run("put", f"k{number}", value)
@@ -71,12 +81,17 @@ async def test_a_full_store_raises_an_alarm_until_it_is_disarmed(run: Run) -> No
     for number in range(3, 6):
         refused = refused or await _put(run, f"k{number}", value)
     assert "mvcc: database space exceeded" in refused
-    assert "alarm:NOSPACE" in await run("alarm", "list")
+    stores = [server.store for server in members.servers]
+    await until(lambda: len(stores[0].alarms.raised()) == len(stores), "every member has noticed")
+    assert (await run("alarm", "list")).count("alarm:NOSPACE") == len(stores)
     assert "database space exceeded" in await run("put", "a", "1", fails=True)
     await run("del", "k", "--prefix")
     revision = orjson.loads(await run("get", "a", "-w", "json"))["header"]["revision"]
     await run("compaction", str(revision), "--physical")
     await run("defrag")
+    await until(
+        lambda: all(store.status().size < SMALL.quota for store in stores), "space is freed"
+    )
     assert "alarm:NOSPACE" in await run("alarm", "disarm")
     assert await run("alarm", "list") == ""
     await run("put", "a", "1")

@@ -13,6 +13,7 @@ from podling.controlplane.etcdpb import (
     rpc_pb2,
 )
 from tests.controlplane.store.etcd.clients import Client, anonymous, read, refusal
+from tests.controlplane.store.members import PATIENCE
 
 
 async def a_lease(client: Client, number: int) -> int:
@@ -25,9 +26,12 @@ async def keys_below(client: Client, key: bytes, end: bytes) -> list[bytes]:
     return [kv.key for kv in found.kvs]
 
 
-async def waits(client: Client, count: int) -> None:
-    """Until so many stand in line for the door."""
-    while len(await keys_below(client, b"door/", b"door0")) < count:  # noqa: ASYNC110
+async def in_line(client: Client, *keys: bytes) -> None:
+    """Until those that stand in line for the door, or hold it, are these."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while (found := await keys_below(client, b"door/", b"door0")) != [*keys]:
+        assert loop.time() < deadline, f"in line are {found}, and not {keys}"
         await asyncio.sleep(0.01)
 
 
@@ -39,7 +43,7 @@ async def test_a_lock_passes_from_hand_to_hand(either: Client) -> None:
     again = anonymous(await locks.Lock(lock_pb2.LockRequest(name=b"door", lease=first)))
     assert again == held
     waiting = locks.Lock(lock_pb2.LockRequest(name=b"door", lease=second))
-    await waits(either, 2)
+    await in_line(either, b"door/11", b"door/22")
     unlocked = await locks.Unlock(lock_pb2.UnlockRequest(key=held.key))
     assert unlocked.header.revision == 4
     taken = anonymous(await waiting)
@@ -53,11 +57,9 @@ async def test_who_gives_up_waiting_leaves_the_line(either: Client) -> None:
     first, second = await a_lease(either, 0x11), await a_lease(either, 0x22)
     await locks.Lock(lock_pb2.LockRequest(name=b"door", lease=first))
     waiting = locks.Lock(lock_pb2.LockRequest(name=b"door", lease=second))
-    await waits(either, 2)
+    await in_line(either, b"door/11", b"door/22")
     waiting.cancel()
-    async with asyncio.timeout(10):
-        while await keys_below(either, b"door/", b"door0") != [b"door/11"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await in_line(either, b"door/11")
 
 
 async def test_a_lock_needs_a_lease_that_exists(either: Client) -> None:

@@ -42,14 +42,6 @@ async def waiting(store: Store, count: int) -> None:
     await until(lambda: store.status().watchers == count, f"{count} callers wait")
 
 
-async def renewed(store: Store, lease_id: int) -> None:
-    """Until a lease has all of its time again."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while (found := await store.lease_time_to_live(lease_id)).ttl < found.granted_ttl:
-        assert loop.time() < deadline, f"nobody renews lease {lease_id:x}: {found}"
-
-
 async def test_the_key_of_a_lock_is_that_of_etcds_own_recipe(client: DirectClient) -> None:
     lease_id = await lease(client)
     assert await lock(client, lease_id) == b"door/%x" % lease_id
@@ -134,6 +126,6 @@ async def test_a_lease_is_kept_while_its_owner_waits(
         await waiting(member, 1)
         for _ in range(2):  # longer than the lease would last by itself
             members.clock.advance(1.5)
-            await renewed(member, other)
+            await members.renewed(other)
         await unlock(client, held)
         assert await waiter
