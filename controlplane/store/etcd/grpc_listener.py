@@ -1,5 +1,6 @@
 """Serves etcd's gRPC API to clients on one address."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
+from podling.aiokit import addresses
 from podling.controlplane.store.etcd import etcd_api, unix_socket
 from podling.controlplane.store.etcd.admission import MAX_CALLS
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
@@ -18,6 +20,8 @@ from podling.controlplane.store.etcd.server_certificate import CertificateFiles,
 from podling.controlplane.store.store import Store
 
 UNIX = "unix:"
+log = logging.getLogger(__name__)
+
 MESSAGE_OVERHEAD = 512 * 1024
 """What a message may be larger than the request in it, as in etcd."""
 
@@ -69,6 +73,9 @@ class GrpcListener:
         self.port = _bind(server, config)
         await server.start()
         self._server = server
+        log.info(
+            "serving clients on %s, %s TLS", config.address, "with" if config.tls else "without"
+        )
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
@@ -100,6 +107,7 @@ def _options(config: ListenerConfig) -> list[tuple[str, int]]:
 def _bind(server: grpc.aio.Server, config: ListenerConfig) -> int:
     try:
         if not config.address.startswith(UNIX):
+            addresses.check_free(config.address)
             return _add_port(server, config)
         with unix_socket.private(Path(unquote(config.address.removeprefix(UNIX)))):
             return _add_port(server, config)

@@ -11,6 +11,7 @@ nothing else, so they have addresses of their own (etcd has the flag --listen-me
 which is where kubeadm looks for them).
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.rpc_maintenance import STORAGE_VERSION, VERSION
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate, renewing_context
 from podling.controlplane.store.store import Store
+
+log = logging.getLogger(__name__)
 
 #: Raises CheckFailed or StoreError.
 Check = Callable[[], Awaitable[None]]
@@ -74,6 +77,7 @@ class HttpEndpoints:
             await self.stop()
             raise OSError(f"store cannot listen for HTTP on {config.address}: {error}") from error
         self.port = self._runner.addresses[0][1]
+        log.info("serving HTTP on %s", config.address)
 
     async def stop(self) -> None:
         if self._runner is not None:
