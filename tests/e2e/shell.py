@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.waiting import eventually
 
 PODLING = Path(sys.executable).with_name("podling")
+NETWORK_TAKEN = "where this cluster's API server listens, is in use by another program"
 
 
 class Shell:
@@ -17,8 +19,24 @@ class Shell:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def __call__(self, *arguments: str, fails: bool = False) -> str:
-        done = subprocess.run(
+    def __call__(self, *arguments: str, fails: bool = False, taken: bool = False) -> str:
+        """What it says. While a cluster is down another test's may get its network, unless that is
+        what the test is about (`taken`): then its end is waited for."""
+        done = self._run(arguments)
+        if NETWORK_TAKEN in done.stderr and not taken:
+            again: list[subprocess.CompletedProcess[str]] = []
+
+            def free() -> bool:
+                again[:] = [self._run(arguments)]
+                return NETWORK_TAKEN not in again[0].stderr
+
+            eventually(free, 60, lambda: f"the network of {self.root} to be free")
+            (done,) = again
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def _run(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [PODLING, "--dir", self.root, *arguments],
             capture_output=True,
             text=True,
@@ -26,8 +44,6 @@ class Shell:
             check=False,
             env=os.environ | {"KUBECACHEDIR": str(self.root.parent / "kubectl-cache")},
         )
-        assert bool(done.returncode) == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
     def status(self) -> dict[str, list[dict[str, object]]]:
         seen: dict[str, list[dict[str, object]]] = json.loads(self("status", "-o", "json"))

@@ -98,7 +98,7 @@ def test_a_port_in_use_is_named(podling: Shell) -> None:
     cluster = cluster_file.load(podling.root / "cluster.yaml")
     podling("down")
     with socket.create_server((cluster.api_address, cluster.api_port)):
-        said = podling("up", fails=True)
+        said = podling("up", fails=True, taken=True)
     assert f"{cluster.api_address}:{cluster.api_port}" in said
     assert "in use" in said
     podling("up")
