@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 STOP_GRACE = 0.2
 """Seconds that peers have to see the end of their streams."""
+REACH_TIMEOUT = 5.0
+"""Seconds in which whoever is there at all begins to answer a question."""
 
 MAX_NEWCOMERS = 16
 """Callers that are in no list known here, and are answered all the same."""
@@ -161,12 +163,15 @@ class GrpcTransport:
     def wire_versions(self) -> Mapping[int, int]:
         return {peer: self._links[peer].link.version for peer in self._connected}
 
-    async def ask(self, peer: int, question: bytes, timeout: float) -> bytes:
-        """What the peer's `answering` says within `timeout` seconds. Raises NoAnswer."""
+    async def ask(
+        self, peer: int, question: bytes, timeout: float, *, reach: float = REACH_TIMEOUT
+    ) -> bytes:
+        """What the peer's `answering` says within `timeout` seconds, if it is reached within
+        `reach` of them. Raises NoAnswer."""
         way = self._links.get(peer)
         if way is None:
             raise NoAnswer("there is no way to it")
-        return await way.link.ask(question, timeout)
+        return await way.link.ask(question, timeout, reach)
 
     async def _stream_snapshot(self, message: InstallSnapshot, file: SnapshotFile) -> None:
         way = self._links.get(message.to)

@@ -129,20 +129,20 @@ class PeerLink:
             return False
         return True
 
-    async def ask(self, question: bytes, timeout: float) -> bytes:
-        """Raises NoAnswer."""
+    async def ask(self, question: bytes, timeout: float, reach: float) -> bytes:
+        """See `GrpcTransport.ask`."""
         request, metadata = pb.Question(data=question), self._gate.call_metadata(self._peer)
         try:
             async with self._channel() as channel:
                 call = PeerStub(channel).Ask(request, metadata=metadata, timeout=timeout)
                 # Whoever is there says so at once, and then takes its time.
-                async with asyncio.timeout(CONNECT_TIMEOUT):
+                async with asyncio.timeout(reach):
                     await call.initial_metadata()
                 return (await call).data
         except grpc.aio.AioRpcError as error:
             raise NoAnswer(reason_of(error)) from error
         except TimeoutError as error:
-            raise NoAnswer(f"it was not reached within {CONNECT_TIMEOUT:g} s") from error
+            raise NoAnswer(f"it was not reached within {reach:g} s") from error
 
     def _channel(self) -> grpc.aio.Channel:
         url = self._urls[0] if self._urls else ""

@@ -23,7 +23,7 @@ from podling.launcher.store import snapshot_download
 from podling.launcher.store.snapshot_download import Endpoint
 from tests.controlplane.store.etcd.clients import Client
 from tests.controlplane.store.etcd.etcdctl import etcdctl, needs_etcdctl
-from tests.controlplane.store.members import CLUSTER, Members
+from tests.controlplane.store.members import CLUSTER, PATIENCE, Members
 
 
 @asynccontextmanager
@@ -43,7 +43,7 @@ async def listening(
 
 async def put(address: str) -> None:
     async with grpc.aio.insecure_channel(address) as channel:
-        await Client(channel).kv.Put(rpc_pb2.PutRequest(key=b"a"), timeout=10)
+        await Client(channel).kv.Put(rpc_pb2.PutRequest(key=b"a"), timeout=PATIENCE)
 
 
 def left_by_a_dead_process(path: Path) -> None:
@@ -123,7 +123,7 @@ async def test_with_tls_it_is_localhost(members: Members, tmp_path: Path) -> Non
         etcd = EtcdEndpoints(EtcdConfig([address], secure=True, root_certificates=authority.pem))
         etcd.start()
         put = rpc_pb2.PutRequest(key=b"a")
-        await etcd.write(lambda member: member.kv.Put(put, timeout=10))
+        await etcd.write(lambda member: member.kv.Put(put, timeout=PATIENCE))
         await etcd.stop()
 
 
