@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from podling.controlplane.raft.configuration_history import ConfigurationHistory
-from podling.controlplane.raft.messages import Entry, SnapshotMeta
+from podling.controlplane.raft.messages import Entry, SnapshotMeta, size_of
 from podling.controlplane.raft.storage import StoredState
 
 
@@ -235,7 +235,8 @@ class RaftLog:
 
 def _limit(entries: list[Entry], max_bytes: int) -> tuple[Entry, ...]:
     """As many of the first entries as fit, at least one."""
-    total = 0
+    if size_of(entries) <= max_bytes:
+        return tuple(entries)
     for count, total in enumerate(accumulate(entry.size for entry in entries), start=0):
         if total > max_bytes:
             return tuple(entries[: max(count, 1)])

@@ -4,8 +4,10 @@ Every message has a sender, a receiver and the sender's term (Raft paper, figure
 carries the term that its sender would campaign in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from podling.controlplane.raft.quorum import Configuration
@@ -41,6 +43,13 @@ class Entry(NamedTuple):
 
 ENTRY_OVERHEAD = 24
 """Bytes by which an encoded entry is larger than its data, roughly."""
+
+_data = attrgetter("data")
+
+
+def size_of(entries: Sequence[Entry]) -> int:
+    """The sum of their sizes."""
+    return sum(map(len, map(_data, entries))) + ENTRY_OVERHEAD * len(entries)
 
 
 class Refusal(IntEnum):

@@ -246,10 +246,21 @@ class RawNode:
         snapshot = raft.log.pending_snapshot
         entries = raft.log.hand_out(number)
         hard_state = self._changed_hard_state(bool(entries) or snapshot is not None)
-        outbox, raft.outbox = raft.outbox, Outbox()
         committed = raft.log.to_apply(
             raft.config.max_committed_bytes, raft.config.max_committed_entries
         )
+        configuration = self._changed_configuration()
+        outbox = raft.outbox
+        if not (
+            snapshot is not None
+            or entries
+            or hard_state is not None
+            or committed
+            or configuration is not None
+            or outbox.has_content
+        ):
+            return None
+        raft.outbox = Outbox()
         ready = Ready(
             number,
             raft.role,
@@ -263,12 +274,10 @@ class RawNode:
             committed,
             tuple(outbox.reads),
             tuple(outbox.refused),
-            self._changed_configuration(),
+            configuration,
         )
         if committed:
             raft.log.applying = committed[-1].index
-        if not _has_content(ready):
-            return None
         self._number = number
         if ready.must_persist:
             self._writing = number
@@ -283,10 +292,10 @@ class RawNode:
     def _changed_hard_state(self, writes: bool) -> HardState | None:
         """The hard state if it must be written; a commit index alone rides with other writes."""
         raft, before = self.raft, self._handed_state
-        now = HardState(raft.term, raft.vote, raft.log.committed)
-        if (now.term, now.vote) == (before.term, before.vote) and not (writes and now != before):
+        same_vote = (raft.term, raft.vote) == (before.term, before.vote)
+        if same_vote and not (writes and raft.log.committed != before.commit):
             return None
-        self._handed_state = now
+        now = self._handed_state = HardState(raft.term, raft.vote, raft.log.committed)
         return now
 
     def _changed_configuration(self) -> Configuration | None:
@@ -300,15 +309,3 @@ class RawNode:
             assert isinstance(message, VoteResponse)
             self._own_votes.append((number, message))
         return tuple(messages) if not own else tuple(m for m in messages if m not in own)
-
-
-def _has_content(ready: Ready) -> bool:
-    return bool(
-        ready.must_persist
-        or ready.messages
-        or ready.messages_after_persist
-        or ready.committed
-        or ready.reads
-        or ready.refused
-        or ready.configuration is not None
-    )

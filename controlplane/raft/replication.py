@@ -12,6 +12,7 @@ from podling.controlplane.raft.messages import (
     HeartbeatResponse,
     InstallSnapshot,
     TimeoutNow,
+    size_of,
 )
 from podling.controlplane.raft.progress import Progress, State
 from podling.controlplane.raft.quorum import committed_index
@@ -40,17 +41,19 @@ def flush(raft: Raft) -> None:
     A commit index that is new since the last flush is not told by itself yet: whoever proposed what
     is committed now often proposes the next thing at once, and then it rides along.
     """
-    old_news = raft.flushed_commit == raft.log.committed
-    raft.flushed_commit = raft.log.committed
+    committed, last_index = raft.log.committed, raft.log.last_index
+    old_news = raft.flushed_commit == committed
+    raft.flushed_commit = committed
     for peer in raft.peers:
         progress = raft.progress[peer]
-        before = len(raft.outbox.messages)
-        while not progress.paused and progress.next_index <= raft.log.last_index:
+        told = False
+        while progress.next_index <= last_index and not progress.paused:
             _send_append(raft, peer, progress)
-        told = len(raft.outbox.messages) > before
-        knows_less = progress.sent_commit < min(raft.log.committed, progress.next_index - 1)
-        if old_news and knows_less and not told and progress.state is State.REPLICATE:
-            _send_append(raft, peer, progress, quiet=True)
+            told = True
+        if old_news and not told and progress.state is State.REPLICATE:
+            knows_less = progress.sent_commit < min(committed, progress.next_index - 1)
+            if knows_less:
+                _send_append(raft, peer, progress, quiet=True)
 
 
 def _send_append(raft: Raft, peer: int, progress: Progress, *, quiet: bool = False) -> None:
@@ -71,7 +74,7 @@ def _send_append(raft: Raft, peer: int, progress: Progress, *, quiet: bool = Fal
         AppendRequest(raft.id, peer, raft.term, previous, previous_term, entries, commit, quiet)
     )
     last = previous + len(entries)
-    progress.sent(last, sum(entry.size for entry in entries))
+    progress.sent(last, size_of(entries))
     progress.sent_commit = max(progress.sent_commit, min(commit, last))
 
 
@@ -115,7 +118,8 @@ def handle_append_response(raft: Raft, response: AppendResponse) -> None:
         return
     if response.index > raft.log.last_index or not progress.acknowledge(response.index):
         return
-    maybe_commit(raft)
+    if response.index > raft.log.committed:
+        maybe_commit(raft)
     if response.sender == raft.transfer_target and response.index == raft.log.last_index:
         raft.send(TimeoutNow(raft.id, response.sender, raft.term))
 

@@ -52,6 +52,10 @@ class Outbox:
     refused: list[tuple[int, Refusal]] = field(default_factory=list)
     """Requests of which the leader appended nothing, and why."""
 
+    @property
+    def has_content(self) -> bool:
+        return bool(self.messages or self.after_persist or self.reads or self.refused)
+
 
 @dataclass(slots=True)
 class Reads:

@@ -94,7 +94,7 @@ class Driver:
         self.growth = LogGrowth(config)
         self.stalled = False
         """The disk has not finished a write for as long as an election takes."""
-        self._seen = (parts.node.role, parts.node.term, parts.node.leader)
+        self._seen = (parts.node.role, parts.node.term, parts.node.leader, False)
         self.applied_index = parts.node.raft.log.applied
         self.applied_term = parts.node.raft.log.term(self.applied_index) or 0
         """Term of the last entry applied."""
@@ -313,16 +313,17 @@ class Driver:
 
     def _note_leader(self) -> None:
         node = self._parts.node
-        seen = (node.role, node.term, node.leader)
-        if seen != self._seen:
-            before, self._seen = self._seen, seen
-            if before[1:] != seen[1:]:
-                log.info(
-                    "%s is %s in term %d, leader %s",
-                    self._name, node.role.value, node.term, self._shown(node.leader),
-                )  # fmt: skip
-                # What was asked of the leader before will not be answered.
-                self._parts.reads.ask_again()
-                self._refused = False
-                self.wake()
+        seen = (node.role, node.term, node.leader, self.leads)
+        if seen == self._seen:
+            return
+        before, self._seen = self._seen, seen
+        if before[1:3] != seen[1:3]:
+            log.info(
+                "%s is %s in term %d, leader %s",
+                self._name, node.role.value, node.term, self._shown(node.leader),
+            )  # fmt: skip
+            # What was asked of the leader before will not be answered.
+            self._parts.reads.ask_again()
+            self._refused = False
+            self.wake()
         self._listeners.leader_changed()

@@ -317,7 +317,7 @@ class Replica:
             )
 
     def _flushed(self) -> None:
-        """After every turn of the driver: tell of what has changed."""
+        """The driver has seen another role, term or leader: tell of it."""
         running = self._running
         if running is not None:
             node = running.node

@@ -4,8 +4,8 @@ A snapshot writes the whole state, the log only what has changed: rewriting 300 
 small entries would cost a hundred times what the entries do. But the log must stay bounded, in
 memory and on disk, whatever the entries' sizes. So a snapshot is due when, since the last one,
 
-* `snapshot_count` entries were applied that are together at least a quarter of the last snapshot's
-  size: then writing the state costs at most four times what writing the entries has; or
+* `snapshot_count` entries were applied that are together at least as large as the last snapshot:
+  then writing the state costs at most about what writing the entries has; or
 * ten times `snapshot_count` entries; or
 * `snapshot_bytes` of entries.
 
@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from podling.controlplane.raft.messages import Entry
+from podling.controlplane.raft.messages import Entry, size_of
 from podling.controlplane.replica.config import ReplicaConfig
 
-STATE_SHARE = 4
-"""The state may be this many times as large as the entries behind the last snapshot."""
 COUNT_LIMIT = 10
 """Times `snapshot_count`, at which a snapshot is due however large the state is."""
 
@@ -48,7 +46,7 @@ class LogGrowth:
 
     def applied(self, entries: Sequence[Entry]) -> None:
         self.entries += len(entries)
-        self.size += sum(entry.size for entry in entries)
+        self.size += size_of(entries)
 
     @property
     def due(self) -> bool:
@@ -56,7 +54,7 @@ class LogGrowth:
         count = self.config.snapshot_count
         if self.entries >= COUNT_LIMIT * count or self.size >= self.config.snapshot_bytes:
             return True
-        return self.entries >= count and self.size * STATE_SHARE >= self.state_size
+        return self.entries >= count and self.size >= self.state_size
 
     def mark(self) -> Mark:
         """Now, where a snapshot begins to be made."""
