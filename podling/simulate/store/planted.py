@@ -155,6 +155,23 @@ class StalePermission(Honest):
     server_type = _StalePermissionServer
 
 
+class _KnowsTokensForEverMachine(ObservedMachine):
+    def apply(self, index: int, term: int, command: bytes) -> object:
+        """Let who logged in with a former password go on."""
+        self.tokens.forget_user = lambda user: None  # type: ignore[method-assign]
+        return super().apply(index, term, command)
+
+
+class _KeepTokenServer(SimulatedServer):
+    machine_type = _KnowsTokensForEverMachine
+
+
+class KeepToken(Honest):
+    """A token outlives the password that it was given out for."""
+
+    server_type = _KeepTokenServer
+
+
 class _NeverFullMachine(ObservedMachine):
     def apply(self, index: int, term: int, command: bytes) -> object:
         """Carry everything out, whatever alarms there are."""
@@ -181,6 +198,7 @@ BUGS: Mapping[str, Honest] = {
     "watch-gap": WatchGap(),
     "vote-twice": VoteTwice(),
     "stale-permission": StalePermission(),
+    "keep-token": KeepToken(),
     "ignore-alarm": IgnoreAlarm(),
 }
 """By the name under which `podling simulate store --plant` knows them."""
