@@ -22,6 +22,8 @@ from tests.waiting import until
 
 BESIDE = {"PATH": PATH}
 FOREVER = "while true; do sleep 0.01; done"
+OWN = os.getpid()
+"""Part of how long those sleep that are looked for: no process of another run sleeps as long."""
 
 
 @pytest.mark.parametrize(
@@ -207,12 +209,13 @@ async def test_a_command_beside_is_killed_by_its_time_out(watcher: Watcher) -> N
     await watcher.client.start_process("c1", spec("sleep", "60"))
     for timeout in (0.2, 2.0, 20.0):  # a busy machine needs longer to begin
         result = await watcher.client.exec(
-            "c1", ExecSpec(("sh", "-c", "echo begun; sleep 60.5; :"), BESIDE, "/", timeout=timeout)
+            "c1",
+            ExecSpec(("sh", "-c", f"echo begun; sleep 60.5{OWN}; :"), BESIDE, "/", timeout=timeout),
         )
         if result.stdout:
             break
     assert (result.timed_out, result.stdout) == (True, b"begun\n")
-    await until(lambda: not marked("sleep\x0060.5"), "the end of the command")
+    await until(lambda: not marked(f"sleep\x0060.5{OWN}"), "the end of the command")
 
 
 async def test_a_command_beside_ends_with_its_caller_and_with_its_container(
@@ -220,15 +223,15 @@ async def test_a_command_beside_ends_with_its_caller_and_with_its_container(
 ) -> None:
     await watcher.client.start_process("c1", spec("sleep", "60"))
     call = watcher.tasks.spawn(
-        watcher.client.exec("c1", ExecSpec(("sleep", "60.6"), BESIDE, "/")), name="exec"
+        watcher.client.exec("c1", ExecSpec(("sleep", f"60.6{OWN}"), BESIDE, "/")), name="exec"
     )
-    await until(lambda: marked("sleep\x0060.6"), "the command")
+    await until(lambda: marked(f"sleep\x0060.6{OWN}"), "the command")
     call.cancel()
-    await until(lambda: not marked("sleep\x0060.6"), "the end of the cancelled command")
+    await until(lambda: not marked(f"sleep\x0060.6{OWN}"), "the end of the cancelled command")
     other = watcher.tasks.spawn(
-        watcher.client.exec("c1", ExecSpec(("sleep", "60.7"), BESIDE, "/")), name="exec"
+        watcher.client.exec("c1", ExecSpec(("sleep", f"60.7{OWN}"), BESIDE, "/")), name="exec"
     )
-    await until(lambda: marked("sleep\x0060.7"), "the command")
+    await until(lambda: marked(f"sleep\x0060.7{OWN}"), "the command")
     await watcher.client.stop_process("c1", signal.SIGKILL, 0)
     assert (await other).exit_code == 137
 
@@ -436,7 +439,7 @@ async def test_without_mounts_a_bind_is_refused_unless_it_changes_nothing(folder
 async def test_many_at_once_all_end_with_everything_they_left(
     launcher: LauncherProcess, watcher: Watcher, folder: Path
 ) -> None:
-    script = "(setsid sleep 61.7 &); sleep 61.7 & echo hi; exit 3"
+    script = f"(setsid sleep 61.7{OWN} &); sleep 61.7{OWN} & echo hi; exit 3"
     ids = [f"c{number}" for number in range(60)]
     for process_id in ids:
         watcher.tasks.spawn(
@@ -446,7 +449,7 @@ async def test_many_at_once_all_end_with_everything_they_left(
             name=process_id,
         )
     assert {(await watcher.ended(process_id)).exit_code for process_id in ids} == {3}
-    assert not marked("sleep\x0061.7")
+    assert not marked(f"sleep\x0061.7{OWN}")
     assert {(folder / f"{process_id}.log").read_text()[-5:] for process_id in ids} == {"F hi\n"}
     assert launcher.process is not None
     open_files = f"/proc/{launcher.process.pid}/fd"
