@@ -79,10 +79,14 @@ def _check_put(
 def _keys(
     auth: AuthStore, leases: Leases, who: Identity | None, lease_id: int
 ) -> Collection[bytes]:
-    """The keys of a lease that `who` must have permissions for: none, if an administrator."""
+    """The keys of a lease that `who` must have permissions for: none, if an administrator.
+
+    Raises AuthOldRevision.
+    """
     lease = leases.get(lease_id)
-    if lease is None:
+    if lease is None or not lease.keys:
         return ()
+    auth.check_current(who)
     try:
         auth.check_admin(who)
     except StoreError:
