@@ -39,6 +39,39 @@ def test_what_is_wrong_is_told(flags: list[str], words: str) -> None:
     assert words in refused(*flags)
 
 
+KUBEADM = """
+    --advertise-client-urls=https://10.0.0.1:2379
+    --cert-file=server.crt
+    --client-cert-auth=true
+    --data-dir=/var/lib/etcd
+    --initial-advertise-peer-urls=https://10.0.0.1:2380
+    --initial-cluster=one=https://10.0.0.1:2380
+    --key-file=server.key
+    --listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379
+    --listen-metrics-urls=http://127.0.0.1:2381
+    --listen-peer-urls=https://10.0.0.1:2380
+    --name=one
+    --peer-cert-file=peer.crt
+    --peer-client-cert-auth=true
+    --peer-key-file=peer.key
+    --peer-trusted-ca-file=ca.crt
+    --snapshot-count=10000
+    --trusted-ca-file=ca.crt
+"""
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        "--experimental-initial-corrupt-check=true --experimental-watch-progress-notify-interval=5s",
+        "--feature-gates=InitialCorruptCheck=true --watch-progress-notify-interval=5s",
+    ],
+)
+def test_what_kubeadm_writes_is_taken(further: str) -> None:
+    told = refused(*KUBEADM.split(), *further.split(), "--log-level=loud")
+    assert told.startswith("Error: --log-level: 'loud'")
+
+
 def test_a_flag_may_be_in_the_environment() -> None:
     environment = {"ETCD_HEARTBEAT_INTERVAL": "500"}
     assert "--heartbeat-interval=500" in refused(environment=environment)
