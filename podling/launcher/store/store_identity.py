@@ -33,7 +33,7 @@ JOIN_SECONDS = 5.0
 
 
 class StrangeDirectory(LauncherError):
-    """The data directory is another program's, or was begun and never used."""
+    """The data directory is another program's, or none."""
 
 
 class NotAMember(LauncherError):
@@ -48,11 +48,7 @@ async def replica_config(
     join_seconds: float = JOIN_SECONDS,
 ) -> ReplicaConfig:
     """Raises StrangeDirectory, NotAMember and DataDirectoryError."""
-    if (settings.data_dir / ETCD_FOLDER).exists():
-        raise StrangeDirectory(
-            f"{settings.data_dir} is a data directory of etcd, which is not read here: give this "
-            "member a directory of its own with --data-dir"
-        )
+    _check_usable(settings.data_dir)
     kept = _kept(settings.data_dir, disk)
     if kept is not None:
         if not _has_log(settings.data_dir, disk):
@@ -90,6 +86,24 @@ def _config(
         join=settings.join,
         strict_reconfiguration=settings.strict_reconfiguration,
     )
+
+
+def _check_usable(directory: Path) -> None:
+    """Raises StrangeDirectory."""
+    try:
+        of_etcd = (directory / ETCD_FOLDER).exists()
+        is_file = directory.exists() and not directory.is_dir()
+    except OSError as error:
+        raise StrangeDirectory(
+            f"--data-dir {directory} cannot be used: {error.strerror}"
+        ) from error
+    if is_file:
+        raise StrangeDirectory(f"--data-dir {directory} is not a directory")
+    if of_etcd:
+        raise StrangeDirectory(
+            f"{directory} is a data directory of etcd, which is not read here: give this member a "
+            "directory of its own with --data-dir"
+        )
 
 
 def _kept(directory: Path, disk: Disk) -> Identity | None:

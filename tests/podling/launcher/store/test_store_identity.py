@@ -59,6 +59,18 @@ async def test_a_directory_of_etcd_is_refused(tmp_path: Path) -> None:
         await store_identity.replica_config(told(tmp_path), OsDisk(), None)
 
 
+async def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StrangeDirectory, match=r"--data-dir .*data is not a directory"):
+        await store_identity.replica_config(told(tmp_path), OsDisk(), None)
+
+
+async def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    flags = settings(StoreFlags(data_dir=str(tmp_path / ("x" * 300))), ())
+    with pytest.raises(StrangeDirectory, match=r"--data-dir .*xxx cannot be used: File name too"):
+        await store_identity.replica_config(flags, OsDisk(), None)
+
+
 async def test_who_joins_must_find_somebody(tmp_path: Path) -> None:
     [nobody] = free_ports(1)
     joining = told(
