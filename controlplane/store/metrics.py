@@ -53,6 +53,8 @@ class StoreMetrics(Collector):
             return
         for name, text, value in _gauges(status):
             yield GaugeMetricFamily(name, text, value)
+        learner = self._store.members.is_learner
+        yield GaugeMetricFamily("etcd_server_is_learner", "Whether it has no vote yet.", learner)
         for name, text, value in _counters(status):
             yield CounterMetricFamily(name, text, value)
 
@@ -76,6 +78,8 @@ def _gauges(status: StoreStatus) -> list[tuple[str, str, float]]:
             "Estimated size of all keys and history.",
             status.size,
         ),
+        # Nothing is kept that is not in use: what etcd's alerts call fragmentation is none here.
+        ("etcd_mvcc_db_total_size_in_use_in_bytes", "The same.", status.size),
         ("etcd_debugging_mvcc_current_revision", "Newest revision.", status.revision),
         ("etcd_debugging_mvcc_compact_revision", "Oldest that is kept.", status.compact_revision),
         ("etcd_debugging_mvcc_watcher_total", "Watches that are open.", status.watchers),

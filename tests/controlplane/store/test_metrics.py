@@ -27,6 +27,9 @@ async def test_a_member_tells_how_it_stands(members: Members) -> None:
     assert value("etcd_server_proposals_applied_total") == status.replica.applied_index
     assert value("etcd_server_proposals_pending") == 0
     assert value("etcd_server_proposals_failed_total") == 0
+    assert value("etcd_server_is_learner") == 0
+    size = value("etcd_mvcc_db_total_size_in_bytes")
+    assert value("etcd_mvcc_db_total_size_in_use_in_bytes") == size == status.size > 0
     assert value("etcd_debugging_mvcc_current_revision") == server.store.revision
     assert b"# TYPE etcd_server_leader_changes_seen_total counter" in generate_latest(registry)
 
