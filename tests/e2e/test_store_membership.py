@@ -128,6 +128,22 @@ def test_members_join_and_leave_while_others_write(one: StoreCluster) -> None:
     one.etcdctl("endpoint", "health", "--cluster")
 
 
+def test_a_lone_member_is_killed_when_it_has_added_a_second_one(one: StoreCluster) -> None:
+    (first,) = one.members
+    one.etcdctl("put", "kept", "value")
+    second = one.new_member("m2")
+    one.etcdctl("member", "add", "m2", f"--peer-urls={second.peer_url}", at=first)
+    first.kill()
+    first.start([first])
+    first.await_answer()
+    assert listed(one, second)[0] == "unstarted"
+    second.start(one.members, EXISTING)
+    second.await_answer()
+
+    assert "value" in one.etcdctl("get", "kept", at=second)
+    one.etcdctl("put", "more", "value", at=first)
+
+
 def test_all_members_are_restarted_one_by_one_while_clients_write(three: StoreCluster) -> None:
     """A member that is told to stop finishes what it was asked, and hands leadership over."""
     urls = [member.client_url for member in three.members]
