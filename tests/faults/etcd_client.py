@@ -58,7 +58,7 @@ class EtcdClient:
     def __init__(self, address: str, timeout: float = 0.6) -> None:
         """`timeout` in seconds, of one request."""
         self.address = address
-        self._timeout = timeout
+        self.timeout = timeout
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         kv = rpc_pb2_grpc.KVStub(self._channel)
         lease = rpc_pb2_grpc.LeaseStub(self._channel)
@@ -98,15 +98,15 @@ class EtcdClient:
     async def __aexit__(self, *_: object) -> None:
         await self._channel.close(None)
 
-    async def do(self, request: Any) -> Any:
-        """Raises AioRpcError."""
+    async def do(self, request: Any, timeout: float = 0.0) -> Any:
+        """`timeout` instead of the usual one. Raises AioRpcError."""
         if isinstance(request, rq.LeaseKeepAliveRequest):
             return await self._keep_alive(request)
         encode, call, decode = self._calls[type(request)]
-        return decode(await call(encode(request), timeout=self._timeout))
+        return decode(await call(encode(request), timeout=timeout or self.timeout))
 
     async def _keep_alive(self, request: rq.LeaseKeepAliveRequest) -> rq.LeaseKeepAliveResponse:
-        call = self._lease.LeaseKeepAlive(timeout=self._timeout)
+        call = self._lease.LeaseKeepAlive(timeout=self.timeout)
         try:
             await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=request.id))
             answer = await call.read()
@@ -142,29 +142,32 @@ class EtcdClient:
         finally:
             call.cancel()
 
-    async def hash_kv(self, revision: int) -> rpc_pb2.HashKVResponse:
+    async def hash_kv(self, revision: int, timeout: float) -> rpc_pb2.HashKVResponse:
         request = rpc_pb2.HashKVRequest(revision=revision)
-        answer: rpc_pb2.HashKVResponse = await self._maintenance.HashKV(
-            request, timeout=self._timeout
-        )
+        answer: rpc_pb2.HashKVResponse = await self._maintenance.HashKV(request, timeout=timeout)
         return answer
 
     async def status(self) -> rpc_pb2.StatusResponse:
         answer: rpc_pb2.StatusResponse = await self._maintenance.Status(
-            rpc_pb2.StatusRequest(), timeout=self._timeout
+            rpc_pb2.StatusRequest(), timeout=self.timeout
         )
         return answer
 
-    async def member_add(self, peer_url: str, *, learner: bool = False) -> int:
-        """Returns its id."""
+    async def member_add(self, peer_url: str, *, learner: bool = False) -> None:
         request = rpc_pb2.MemberAddRequest(peerURLs=[peer_url], isLearner=learner)
-        answer = await self._cluster.MemberAdd(request, timeout=self._timeout)
-        return int(answer.member.ID)
+        await self._cluster.MemberAdd(request, timeout=self.timeout)
+
+    async def member_id(self, peer_url: str) -> int:
+        """Of the member with this peer URL."""
+        request = rpc_pb2.MemberListRequest(linearizable=True)
+        answer = await self._cluster.MemberList(request, timeout=self.timeout)
+        (found,) = (each.ID for each in answer.members if peer_url in each.peerURLs)
+        return int(found)
 
     async def member_promote(self, member_id: int) -> None:
         request = rpc_pb2.MemberPromoteRequest(ID=member_id)
-        await self._cluster.MemberPromote(request, timeout=self._timeout)
+        await self._cluster.MemberPromote(request, timeout=self.timeout)
 
     async def member_remove(self, member_id: int) -> None:
         request = rpc_pb2.MemberRemoveRequest(ID=member_id)
-        await self._cluster.MemberRemove(request, timeout=self._timeout)
+        await self._cluster.MemberRemove(request, timeout=self.timeout)

@@ -100,7 +100,7 @@ class Member:
         if self.paused:
             self.resume()
         self.process.terminate()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
     def wait(self, seconds: float) -> int:
         """The exit code of a process that is to end by itself. Raises TimeoutExpired."""

@@ -20,14 +20,35 @@ from podling.simulate.revision_order import RevisionOrder
 from tests.faults.checks import check_leases, check_watch
 from tests.faults.etcd_client import EtcdClient, reason
 from tests.faults.members import Member, Members
-from tests.faults.workload import EVERYTHING, LEASE_TTL, Workload
+from tests.faults.workload import EVERYTHING, Workload
+from tests.waiting import until
 
-READY_SECONDS = 20
+READY_SECONDS = 60
+"""Until what should come is a failure: processes that read their disk on a busy machine."""
+ASK_SECONDS = 10
+"""The longest that a single question is given, once shorter ones were not answered."""
 DONE = (
     "etcdserver: can only promote a learner member",
     "etcdserver: member not found",
+    "etcdserver: Peer URLs already exists",
 )
 PROBE = RangeRequest(b"k/probe")
+
+
+async def holds(
+    check: Callable[[], Awaitable[bool]],
+    what: str,
+    describe: Callable[[], str] = str,
+    *,
+    pause: float = 0.05,
+) -> None:
+    """Return once `check` says yes."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            while not await check():
+                await asyncio.sleep(pause)
+    except TimeoutError:
+        raise AssertionError(f"not within {READY_SECONDS} s: {what}\n{describe()}") from None
 
 
 class Rig:
@@ -102,26 +123,43 @@ class Rig:
 
     async def leader(self) -> Member:
         """Who leads, as the leader itself says."""
-        async with asyncio.timeout(READY_SECONDS):
-            while True:
-                for member in self.members:
-                    with contextlib.suppress(grpc.aio.AioRpcError):
-                        status = await self.client(member).status()
-                        if status.leader == status.header.member_id:
-                            return member
-                await asyncio.sleep(0.05)
+        leaders: list[Member] = []
 
-    async def until(self, change: Callable[[], Awaitable[None]]) -> None:
-        """Ask for it until it is done; one that was done without an answer may be refused then."""
-        async with asyncio.timeout(READY_SECONDS):
-            while True:
-                try:
-                    await change()
-                    return
-                except grpc.aio.AioRpcError as error:
-                    if (error.details() or "") in DONE:
-                        return
-                await asyncio.sleep(0.1)
+        async def ask() -> bool:
+            for member in self.members:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    status = await self.client(member).status()
+                    if status.leader == status.header.member_id:
+                        leaders.append(member)
+                        return True
+            return False
+
+        await holds(ask, "somebody leads")
+        return leaders[0]
+
+    async def member_id(self, asked: Member, peer_url: str) -> int:
+        """Of the member with this peer URL, as another one says."""
+        ids: list[int] = []
+
+        async def look() -> None:
+            ids.append(await self.client(asked).member_id(peer_url))
+
+        await self.until(look)
+        return ids[-1]
+
+    async def until(self, change: Callable[[], Awaitable[object]]) -> None:
+        """Ask until it is answered; what was done without an answer may be refused then."""
+        refused: list[str] = []
+
+        async def ask() -> bool:
+            try:
+                await change()
+            except grpc.aio.AioRpcError as error:
+                refused.append(reason(error))
+                return (error.details() or "") in DONE
+            return True
+
+        await holds(ask, "a change is made", lambda: refused[-1] if refused else "no answer")
 
     async def progress(self, operations: int = 50) -> None:
         """Wait until the load goes on."""
@@ -132,15 +170,17 @@ class Rig:
     ) -> RangeResponse:
         """A linearizable read, as often as it takes."""
         last: BaseException | None = None
+        patience = self.client(member).timeout
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     assert member.running, f"{member.name} has ended"
                     try:
-                        answer: RangeResponse = await self.client(member).do(request)
+                        answer: RangeResponse = await self.client(member).do(request, patience)
                         return answer
                     except grpc.aio.AioRpcError as error:
                         last = error
+                    patience = min(2 * patience, ASK_SECONDS)
                     await asyncio.sleep(0.05)
         except TimeoutError:
             what = reason(last) if last is not None else "no answer"
@@ -178,15 +218,20 @@ class Rig:
 
     async def _await_expiry(self, member: Member) -> None:
         """Leases that nobody renews are revoked, and their keys with them."""
-        async with asyncio.timeout(LEASE_TTL + READY_SECONDS):
-            while (await self._ask(member, RangeRequest(b"l/", b"l0"))).total:
-                await asyncio.sleep(0.05)
+
+        async def gone() -> bool:
+            return not (await self._ask(member, RangeRequest(b"l/", b"l0"))).total
+
+        await holds(gone, "all leases have expired")
 
     async def _await_watches(self, revision: int) -> None:
-        async with asyncio.timeout(READY_SECONDS):
-            for watched in self.workload.watched:
-                while watched.next_revision <= revision:
-                    await asyncio.sleep(0.01)
+        for watched in self.workload.watched:
+            await until(
+                lambda: watched.next_revision > revision,  # noqa: B023
+                f"the {watched.name} is told of revision {revision}",
+                lambda: f"the next is {watched.next_revision}",  # noqa: B023
+                READY_SECONDS,
+            )
 
     async def _compare_hashes(self, members: list[Member], revision: int) -> None:
         """At one revision all members have the same, history included."""
@@ -195,7 +240,7 @@ class Rig:
             hashes, compacted = {}, set()
             for member in members:
                 await self._ask(member, PROBE)  # it has applied everything
-                answer = await self.client(member).hash_kv(revision)
+                answer = await self.client(member).hash_kv(revision, ASK_SECONDS)
                 hashes[member.name] = answer.hash
                 compacted.add(answer.compact_revision)
         assert len(set(hashes.values())) == 1, f"members differ at revision {revision}: {hashes}"

@@ -9,7 +9,7 @@ import pytest
 
 from podling.controlplane.wal import records
 from tests.faults.members import Member, Members, loopback_places
-from tests.faults.rig import Rig
+from tests.faults.rig import READY_SECONDS, Rig
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +60,7 @@ def refuses(member: Member, *files: Path) -> None:
 
     member.start()
 
-    assert member.wait(10) != 0
+    assert member.wait(READY_SECONDS) != 0
     told = dict(re.findall(r"(\S+) is damaged at byte (\d+)", member.said()))
     for path, offset in offsets.items():
         assert path in told, member.said()
@@ -73,7 +73,7 @@ def refuses(member: Member, *files: Path) -> None:
 async def test_damage_in_the_middle_is_refused_and_the_others_carry_on(members: Members) -> None:
     async with Rig(members, 31) as rig:
         victim = members[0]
-        await until(lambda: len(snapshots(victim)) >= 2, "two snapshots", members.said, 30)
+        await until(lambda: len(snapshots(victim)) >= 2, "two snapshots", members.said)
         victim.kill()
 
         refuses(victim, last_segment(victim))

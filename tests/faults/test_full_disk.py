@@ -2,6 +2,7 @@
 it is back."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from podling.controlplane.store.requests import PutRequest
 from podling.simulate.histories import RecordingClient
 from tests.faults.etcd_client import classify
 from tests.faults.members import Member, Members, loopback_places
-from tests.faults.rig import Rig
+from tests.faults.rig import READY_SECONDS, Rig, holds
 
 DISK_BYTES = 24 * 2**20
 
@@ -64,12 +65,15 @@ async def test_a_leader_whose_disk_is_full_ends_and_comes_back(members: Members)
         ballast = fill(leader)
         others = [each for each in members if each is not leader]
         big = RecordingClient("big", rig.workload.recorder, rig.client(leader).do, classify)
-        for number in range(200):
-            if not leader.running:
-                break
-            await big.do(PutRequest(b"big", b"%d" % number + bytes(100_000)))
 
-        assert leader.wait(10) != 0
+        async def ended() -> bool:
+            """It has room in the file that it has begun, until that is full."""
+            await big.do(PutRequest(b"big", b"%d" % next(numbers) + bytes(100_000)))
+            return not leader.running
+
+        numbers = itertools.count()
+        await holds(ended, "the full disk ends the leader", members.said, pause=0)
+        assert leader.wait(READY_SECONDS) != 0
         assert "No space left on device" in leader.said()
         await rig.ready(*others)
         await rig.progress(40)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.members import Members, loopback_places
-from tests.faults.rig import Rig
+from tests.faults.rig import READY_SECONDS, Rig
 
 pytestmark = pytest.mark.e2e
 
@@ -13,7 +13,8 @@ async def test_a_member_is_replaced_under_load(members: Members) -> None:
         await rig.progress()
         asked = rig.client(members[1])
         place = loopback_places(1)[0]
-        new_id = await asked.member_add(f"http://{place.peer}", learner=True)
+        await rig.until(lambda: asked.member_add(f"http://{place.peer}", learner=True))
+        new_id = await rig.member_id(members[1], f"http://{place.peer}")
         new = members.join(place)
         new.start()
         await rig.connect(new)
@@ -24,14 +25,14 @@ async def test_a_member_is_replaced_under_load(members: Members) -> None:
         await rig.until(lambda: asked.member_promote(new_id))
 
         old = members[0]
-        old_id = (await rig.client(old).status()).header.member_id
+        old_id = await rig.member_id(members[1], f"http://{old.place.peer}")
         await rig.until(lambda: asked.member_remove(old_id))
 
         rig.lost.add(old.name)
-        assert old.wait(10) != 0
+        assert old.wait(READY_SECONDS) != 0
         assert "removed" in old.said()
         await rig.ready()
         await rig.progress()
         old.start()
-        assert old.wait(10) != 0, "a removed member came back"
+        assert old.wait(READY_SECONDS) != 0, "a removed member came back"
         await rig.progress()

@@ -1,5 +1,6 @@
 """Networks that are cut, both ways and one way, under load."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import grpc.aio
 import pytest
 
 from podling.controlplane.store.requests import PutRequest, RangeRequest
-from tests.faults.etcd_client import EtcdClient
+from podling.simulate.histories import RecordingClient
+from tests.faults.etcd_client import EtcdClient, classify
 from tests.faults.members import Member, Members
 from tests.faults.namespaces import Networks, why_not
-from tests.faults.rig import Rig
+from tests.faults.rig import READY_SECONDS, Rig, holds
 
 pytestmark = [
     pytest.mark.e2e,
@@ -90,8 +92,16 @@ async def test_a_stale_read_does_not_pass(members: Members, networks: Networks) 
             await rig.ready(members[1], members[2])
             await rig.progress(40)
             recorder = rig.workload.recorder
+            newer = RecordingClient("newer", recorder, rig.client(members[1]).do, classify)
+            numbers = itertools.count()
+
+            async def written() -> bool:
+                put = PutRequest(b"k/0", b"newer-%d" % next(numbers))
+                return await newer.do(put) is not None
+
+            await holds(written, "the others have a newer value")
             async with EtcdClient(members[0].place.client) as client:
                 number = recorder.invoke("planted", stale._replace(serializable=False))
-                recorder.returned(number, await client.do(stale))
+                recorder.returned(number, await client.do(stale, READY_SECONDS))
             networks.heal()
             await rig.ready()

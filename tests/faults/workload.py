@@ -30,6 +30,7 @@ from podling.controlplane.store.requests import (
 )
 from podling.simulate.histories import Recorder, RecordingClient
 from tests.faults.etcd_client import EtcdClient, classify
+from tests.waiting import until
 
 KEYS = [b"k/%d" % number for number in range(8)]
 ALL_KEYS = (b"k/", b"k0")
@@ -121,11 +122,14 @@ class Workload:
         self.leases.clear()
 
     async def make_progress(self, operations: int, seconds: float) -> None:
-        """Wait until so many more were answered. Raises TimeoutError."""
+        """Wait until so many more were answered."""
         goal = self.acknowledged + operations
-        async with asyncio.timeout(seconds):
-            while self.acknowledged < goal:
-                await asyncio.sleep(0.01)
+        await until(
+            lambda: self.acknowledged >= goal,
+            f"{operations} more operations are answered",
+            lambda: f"{goal - self.acknowledged} are missing",
+            seconds,
+        )
 
     def _spawn(
         self, work: Callable[[str, random.Random], Coroutine[Any, Any, None]], name: str
