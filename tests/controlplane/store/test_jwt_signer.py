@@ -5,14 +5,17 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from podling.controlplane.store.auth_requests import Identity
 from podling.controlplane.store.jwt_signer import JwtSigner, UnfitKey
 
-KEY = rsa.generate_private_key(65537, 2048)
+P256 = ec.generate_private_key(ec.SECP256R1())
+PEM = serialization.Encoding.PEM
+PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
 SECRET = b"s" * 64
 NOW = 1_000_000.0
 
@@ -20,7 +23,7 @@ NOW = 1_000_000.0
 def signer(method: str = "HS256", *, now: float = NOW) -> JwtSigner:
     if method.startswith("HS"):
         return JwtSigner(method, SECRET, SECRET, ttl=300, clock=lambda: now)
-    return JwtSigner(method, KEY.public_key(), KEY, ttl=300, clock=lambda: now)
+    return JwtSigner(method, P256.public_key(), P256, ttl=300, clock=lambda: now)
 
 
 def made(claims: Any, method: str = "HS256", key: Any = SECRET) -> str:
@@ -28,8 +31,8 @@ def made(claims: Any, method: str = "HS256", key: Any = SECRET) -> str:
 
 
 def test_the_claims_are_etcds() -> None:
-    token = signer("RS512").sign("anna", 7)
-    assert jwt.get_unverified_header(token) == {"alg": "RS512", "typ": "JWT"}
+    token = signer("ES256").sign("anna", 7)
+    assert jwt.get_unverified_header(token) == {"alg": "ES256", "typ": "JWT"}
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims == {"username": "anna", "revision": 7, "exp": 1_000_300}
 
@@ -66,19 +69,28 @@ def test_what_does_not_say_who_and_since_when_is_nobodys(claims: Any) -> None:
 
 def test_only_its_own_method_and_key_count() -> None:
     claims = {"username": "root", "revision": 7}
-    public = KEY.public_key()
-    assert signer("RS256").identity_of(made(claims, "RS256", KEY)) == Identity("root", 7)
-    assert signer("RS256").identity_of(made(claims, "RS512", KEY)) is None
-    assert signer("RS256").identity_of(made(claims, "none", None)) is None
-    assert signer("RS256").identity_of(made(claims, "HS256")) is None
-    other = rsa.generate_private_key(65537, 2048)
-    assert signer("RS256").identity_of(made(claims, "RS256", other)) is None
-    token = made(claims, "RS256", KEY)
-    assert signer("RS256").identity_of(token[:-8] + "AAAAAAAA") is None
-    unsigned = token.rpartition(".")[0] + "."
-    assert signer("RS256").identity_of(unsigned) is None
-    with pytest.raises(UnfitKey):
-        JwtSigner("HS256", public, None, ttl=300, clock=lambda: NOW)
+    token = made(claims, "ES256", P256)
+    assert signer("ES256").identity_of(token) == Identity("root", 7)
+    other = ec.generate_private_key(ec.SECP256R1())
+    head = token.rpartition(".")[0]
+    for wrong in (
+        made(claims, "none", None),
+        made(claims, "HS256"),
+        made(claims, "ES256", other),
+        token[:-8] + "AAAAAAAA",
+        f"{head}.",
+        head,
+    ):
+        assert signer("ES256").identity_of(wrong) is None
+    assert signer("HS256").identity_of(made(claims, "HS512")) is None
+    assert signer("HS256").identity_of(made(claims, "none", None)) is None
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """Or whoever has it could sign with it."""
+    for key in (P256.public_key(), P256.public_key().public_bytes(PEM, PUBLIC)):
+        with pytest.raises(UnfitKey):
+            JwtSigner("HS256", key, None, ttl=300, clock=lambda: NOW)
 
 
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"))

@@ -61,14 +61,14 @@ KUBEADM = """
 
 
 @pytest.mark.parametrize(
-    "further",
+    ("check", "interval"),
     [
-        "--experimental-initial-corrupt-check=true --experimental-watch-progress-notify-interval=5s",
-        "--feature-gates=InitialCorruptCheck=true --watch-progress-notify-interval=5s",
+        ("experimental-initial-corrupt-check", "experimental-watch-progress-notify-interval"),
+        ("feature-gates=InitialCorruptCheck", "watch-progress-notify-interval"),
     ],
 )
-def test_what_kubeadm_writes_is_taken(further: str) -> None:
-    told = refused(*KUBEADM.split(), *further.split(), "--log-level=loud")
+def test_what_kubeadm_writes_is_taken(check: str, interval: str) -> None:
+    told = refused(*KUBEADM.split(), f"--{check}=true", f"--{interval}=5s", "--log-level=loud")
     assert told.startswith("Error: --log-level: 'loud'")
 
 

@@ -1,13 +1,14 @@
 """Signed tokens as a client sees them: alike on our store and on a real etcd, and good at both."""
 
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from podling.aiokit.clock import system_wall_clock
 from podling.controlplane.etcdpb import rpc_pb2
@@ -16,29 +17,36 @@ from tests.controlplane.store.etcd.clients import OPTIONS, Client, Watch, needs_
 from tests.controlplane.store.etcd.test_auth_against_etcd import READWRITE, Users
 from tests.controlplane.store.members import Members
 
-KEY = rsa.generate_private_key(65537, 2048)
+
+@cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    """Made when it is wanted; it takes a moment."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 INVALID = "UNAUTHENTICATED: etcdserver: invalid auth token"
 OLD = "INVALID_ARGUMENT: etcdserver: revision of auth store is old"
 VERIFY_ONLY = "UNKNOWN: auth: token signing attempted with verify-only key"
 
 
 def signer(
-    *, private: bool = True, ttl: float = 300, key: Any = KEY, method: str = "RS256"
+    *, private: bool = True, ttl: float = 300, key: Any = None, method: str = "RS256"
 ) -> JwtSigner:
+    key = key or rsa_key()
     return JwtSigner(method, key.public_key(), key if private else None, ttl, system_wall_clock)
 
 
 def etcds_flag(folder: Path, *, private: bool = True) -> str:
     pem = serialization.Encoding.PEM
     (folder / "t.key").write_bytes(
-        KEY.private_bytes(
+        rsa_key().private_bytes(
             pem,
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
     )
     (folder / "t.pub").write_bytes(
-        KEY.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+        rsa_key().public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     keys = f"pub-key={folder / 't.pub'}" + (f",priv-key={folder / 't.key'}" if private else "")
     return f"--auth-token=jwt,{keys},sign-method=RS256,ttl=5m"
@@ -98,13 +106,13 @@ async def test_what_is_not_signed_so_is_refused(users: Users) -> None:
     assert await users.login("anna", "anna") == "OK"
     at = revision_in(users.tokens["anna"])
     head, _, _ = users.tokens["anna"].rpartition(".")
-    other = rsa.generate_private_key(65537, 2048)
+    other = ec.generate_private_key(ec.SECP256R1())
     for wrong in (
         "guessed.7",
         "nothing",
         f"{head}.",
         f"{head}.AAAA",
-        signer(key=other).sign("root", at),
+        signer(key=other, method="ES256").sign("root", at),
         signer(method="RS512").sign("root", at),
         signer(ttl=-1).sign("anna", at),
     ):
