@@ -14,6 +14,7 @@ from typing import NamedTuple
 import grpc
 import grpc.aio
 
+from podling.aiokit import addresses
 from podling.aiokit.tasks import TaskSet
 from podling.controlplane.raft.messages import InstallSnapshot, Message
 from podling.controlplane.raftpb import peer_pb2_grpc
@@ -189,8 +190,7 @@ class GrpcTransport:
             if cause is not None:
                 await server.stop(grace=0)
                 raise TransportError(
-                    f"{self._me.name} cannot listen for its peers on {way.address}: the address is "
-                    f"in use, or not one of this machine. {cause}".rstrip()
+                    f"{self._me.name} cannot listen for its peers on {way.address}: {cause}"
                 )
         await server.start()
         self._server = server
@@ -267,12 +267,13 @@ class GrpcTransport:
 
 
 def _bind(server: grpc.aio.Server, way: Way) -> str | None:
-    """Why it cannot be listened on, as far as that is known; None if it can."""
+    """Why it cannot be listened on; None if it can."""
     try:
+        addresses.check_free(way.address)
         if way.tls is None:
             port = server.add_insecure_port(way.address)
         else:
             port = server.add_secure_port(way.address, way.tls.server_credentials())
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         return str(error)
-    return None if port else ""
+    return None if port else "the library does not say why"
