@@ -118,9 +118,9 @@ class LogWriter:
         removed, self._segments = self._segments[:count], self._segments[count:]
 
         def job() -> None:
+            # One after another, the oldest first: no crash may leave a gap.
             for segment in removed:
                 self._disk.remove(segment.path)
-            if removed:
                 self._disk.sync_directory(self._directory)
 
         return self._unless_failed(job)

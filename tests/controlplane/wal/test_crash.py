@@ -6,6 +6,7 @@ start finds what was acknowledged, and of what was under way all or nothing. The
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,25 @@ def test_the_disk_is_full_at_any_size(states: list[StoredState]) -> None:
         check(disk, states, done)
         capacity += 700
     assert capacity > 10_000
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_the_power_goes_while_several_segments_are_removed(steps: int) -> None:
+    """What a directory forgets in a power loss need not be what was removed last."""
+    for seed in range(20):
+        disk = new_disk(seed)
+        data_dir = DataDir.open(disk, PATH, ME, segment_bytes=1)
+        writer = data_dir.recover(FIRST).writer
+        writer.open()()
+        for index in range(1, 6):
+            append(1, index, index, index)(data_dir, writer)
+        snapshot(4, 1)(data_dir, writer)
+        disk.cut_after(steps)
+        with suppress(PowerLost):
+            writer.remove_before(5)()
+        disk.crash()
+
+        assert last_index(start(disk)) == 5
 
 
 def test_a_writer_that_failed_writes_no_more() -> None:
