@@ -20,16 +20,22 @@ T = TypeVar("T")
 OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A member whose machine is gone says nothing: what waits for it, such as a watch, is ended
+    # after 15 s. An etcd cuts off who pings more often than every 5 s (--grpc-keepalive-min-time).
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 3_000),
     ("grpc.enable_http_proxy", 0),
 )
 OF_SOCKETS = (("grpc.ssl_target_name_override", "localhost"),)
 """A socket's path is no name that a certificate could have."""
-AVOID_SECONDS = 3.0
-"""How long a member that did not answer comes last."""
+AVOID_SECONDS = 30.0
+"""How long a member that did not answer comes last. To wait for one in vain is dear: a write that
+has no answer may have happened, and is nobody's to repeat."""
+
+NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 #: What grpc says where a request found no connection to go out by.
 NEVER_LEFT = ("failed to connect to all addresses", "connections to all backends failing")
@@ -49,6 +55,8 @@ class EtcdConfig:
     key: bytes | None = field(default=None, repr=False)
     timeout: float = 10.0
     """Seconds after which a request has failed."""
+    patience: float = 3.0
+    """Seconds after which another member is asked for what is only read."""
 
 
 class EtcdMember:
@@ -96,11 +104,28 @@ class EtcdEndpoints:
 
     async def read(self, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
         """Raises the AioRpcError of the member that was asked last."""
-        return await self._ask(ask, lambda error: error.code() is grpc.StatusCode.UNAVAILABLE)
+        *others, last = self.in_turn()
+        for member in others:
+            try:
+                async with asyncio.timeout(self._config.patience):
+                    return await self._ask_one(member, ask)
+            except TimeoutError:
+                continue
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in NO_ANSWER:
+                    raise
+        return await self._ask_one(last, ask)
 
     async def write(self, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
         """Raises the AioRpcError of the member that was asked last."""
-        return await self._ask(ask, _never_left)
+        *others, last = self.in_turn()
+        for member in others:
+            try:
+                return await self._ask_one(member, ask)
+            except grpc.aio.AioRpcError as error:
+                if not _never_left(error):
+                    raise
+        return await self._ask_one(last, ask)
 
     def in_turn(self) -> list[EtcdMember]:
         """All members: the next one first, those that did not answer lately last."""
@@ -113,28 +138,11 @@ class EtcdEndpoints:
         """It did not answer; the others come first for a while."""
         member.avoided_until = asyncio.get_running_loop().time() + AVOID_SECONDS
 
-    async def _ask(
-        self,
-        ask: Callable[[EtcdMember], Awaitable[T]],
-        may_repeat: Callable[[grpc.aio.AioRpcError], bool],
-    ) -> T:
-        *others, last = self.in_turn()
-        for member in others:
-            try:
-                return await self._ask_one(member, ask)
-            except grpc.aio.AioRpcError as error:
-                if not may_repeat(error):
-                    raise
-        return await self._ask_one(last, ask)
-
     async def _ask_one(self, member: EtcdMember, ask: Callable[[EtcdMember], Awaitable[T]]) -> T:
         try:
             return await ask(member)
         except grpc.aio.AioRpcError as error:
-            if error.code() in (
-                grpc.StatusCode.UNAVAILABLE,
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-            ):
+            if error.code() in NO_ANSWER:
                 self.avoid(member)
             raise
         except asyncio.CancelledError:  # nobody waits any longer, and more often in vain than not
