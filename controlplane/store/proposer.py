@@ -98,5 +98,8 @@ class Proposer:
 
     @property
     def applied_index(self) -> int:
-        """The last entry of the log that this member has applied."""
-        return self._replica.applied_index
+        """The last entry of the log that this member has applied. Raises Stopped."""
+        try:
+            return self._replica.applied_index
+        except replica_errors.ReplicaError as error:
+            raise refusal_of(error) from error
