@@ -31,10 +31,13 @@ def hold(path: Path, listener: int | None = None) -> int:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        while not _lock(descriptor, fcntl.LOCK_EX):
+            # It may be kept for a moment by somebody who looks whether it is held.
+            if not _lock(descriptor, fcntl.LOCK_SH):
+                raise AlreadyRunning(f"{path.stem} runs already: {path} is held")
+    except AlreadyRunning:
         os.close(descriptor)
-        raise AlreadyRunning(f"{path.stem} runs already: {path} is held") from None
+        raise
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(Holder(os.getpid(), listener))).encode(), 0)
     return descriptor
@@ -47,12 +50,19 @@ def holder(path: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        try:
-            return Holder(**json.loads(os.pread(descriptor, 4096, 0)))
-        except ValueError:  # between taking the lock and writing into it
+        if _lock(descriptor, fcntl.LOCK_SH):
             return None
+        return Holder(**json.loads(os.pread(descriptor, 4096, 0)))
+    except ValueError:  # between taking the lock and writing into it
+        return None
     finally:
         os.close(descriptor)
-    return None
+
+
+def _lock(descriptor: int, how: int) -> bool:
+    """Whether it could be had now."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

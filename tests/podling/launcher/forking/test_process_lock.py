@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,20 @@ def test_a_killed_process_holds_nothing(lock: Path) -> None:
         process.wait()
     assert process_lock.holder(lock) is None
     os.close(process_lock.hold(lock))
+
+
+def test_those_who_look_keep_nobody_from_taking_it(lock: Path) -> None:
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            process_lock.holder(lock)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(300):
+            os.close(process_lock.hold(lock))
+    finally:
+        done.set()
+        looking.join()
