@@ -39,6 +39,12 @@ def test_several_members_over_tls() -> None:
     assert several.etcd_tls is not None and several.etcd_tls.authority == Path("ca.crt")
 
 
+def test_an_etcd_may_be_at_a_socket() -> None:
+    near = checked("unixs:///run/store.sock", etcd_cafile="ca.crt")
+    assert [url.address for url in near.etcd] == ["unix:/run/store.sock"]
+    assert near.etcd_tls is not None
+
+
 def test_a_server_on_all_addresses_is_told_which_one_others_use() -> None:
     open_to_all = checked(bind_address="0.0.0.0", advertise_address="10.0.0.1")
     assert open_to_all.advertise_address == "10.0.0.1"
