@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 
 from podling.aiokit.tasks import OnDeath, TaskSet
-from podling.controlplane.replica.errors import ReplicaStopped
 from podling.controlplane.store import compaction_policy, errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.compaction_policy import Policy
@@ -40,7 +39,7 @@ class Compactor:
         while True:
             try:
                 status = self._store.status()
-            except ReplicaStopped:
+            except errors.Stopped:
                 return
             target = policy.look(loop.time(), status.revision, leading=status.replica.is_leader)
             if target and await self._compact(target):

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.store import errors
 from podling.controlplane.store.store import Store, StoreStatus
 
 _SYNC_SECONDS = tuple(0.001 * 2**power for power in range(14))
@@ -49,7 +49,7 @@ class StoreMetrics(Collector):
             return
         try:
             status = self._store.status()
-        except ReplicaStopped:
+        except errors.Stopped:
             return
         for name, text, value in _gauges(status):
             yield GaugeMetricFamily(name, text, value)

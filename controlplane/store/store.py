@@ -272,9 +272,14 @@ class Store:
         return stream
 
     def status(self) -> StoreStatus:
+        """Raises Stopped."""
+        try:
+            replica = self._replica.status()
+        except replica_errors.ReplicaError as error:
+            raise refusal_of(error) from error
         store = self._machine.store
         return StoreStatus(
-            replica=self._replica.status(),
+            replica=replica,
             revision=store.revision,
             compact_revision=store.compact_revision,
             size=store.size,

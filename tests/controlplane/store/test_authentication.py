@@ -266,8 +266,12 @@ async def test_a_login_while_passwords_change_has_the_password_of_now(members: M
                 await stores[1].auth.identify(outcome)
 
 
-async def test_a_member_that_has_stopped_says_so_to_who_shows_a_token(members: Members) -> None:
+async def test_a_member_that_has_stopped_says_so_to_who_shows_a_token_or_asks_how_it_is(
+    members: Members,
+) -> None:
     (server,) = await members.start(1, CONFIG)
     await members.stop(server)
     with pytest.raises(errors.Stopped):
         await server.store.auth.identify("unknown.1")
+    with pytest.raises(errors.Stopped):
+        server.store.status()
