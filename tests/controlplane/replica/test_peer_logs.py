@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from podling.controlplane.replica.peers import peer_link
 from podling.controlplane.replica.peers.grpc_transport import GrpcTransport
-from podling.controlplane.replica.peers.peer_link import WORRYING_FAILURES
 from tests.controlplane.replica.contract_transport import Recorder
 from tests.controlplane.replica.linked_peers import Peers
 from tests.waiting import until
@@ -46,11 +46,14 @@ async def test_a_peer_that_starts_later_and_stops_again_is_no_reason_to_worry(
 
 
 async def test_a_peer_that_stays_away_is_complained_about_once(
-    transports: tuple[GrpcTransport, GrpcTransport], said: pytest.LogCaptureFixture
+    transports: tuple[GrpcTransport, GrpcTransport],
+    said: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(peer_link, "WORRYING_FAILURES", 2)
     one, _ = transports
     recorder = Recorder()
     await one.start(recorder)
-    await until(lambda: len(recorder.lost) > WORRYING_FAILURES, "more attempts than that")
+    await until(lambda: len(recorder.lost) > 4, "more attempts than that")
     await one.stop()
     assert lines(said, "no way to replica-2", "WARNING") == 1

@@ -178,7 +178,7 @@ async def test_a_leader_that_is_cut_off_loses_its_writes_and_says_unknown_or_rep
 
 
 async def test_without_a_majority_writes_and_reads_are_refused(tmp_path: Path) -> None:
-    async with memory_group(tmp_path, election_timeout=0.5) as (group, network):
+    async with memory_group(tmp_path, **QUICK_ELECTIONS) as (group, network):
         leader = await group.leader_id()
         await group.replicas[leader].propose(b"before")
         network.isolate(leader)

@@ -1,4 +1,4 @@
-"""Members of a store, on real replicas."""
+"""Members of a store, on real replicas. Stalls of the machine do not count here."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 from podling.controlplane.store.store import Store
 from tests.controlplane.store.members import Members
+from tests.steady_loop import pytest_asyncio_loop_factories
+
+__all__ = ["member", "members", "pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture

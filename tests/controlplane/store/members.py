@@ -31,7 +31,7 @@ ELECTION_TIMEOUT = 2.0
 """Seconds: much longer than what a busy machine keeps a leader from its work. A leader that a test
 has seen leads on, until the test itself ends that."""
 
-QUICK = 0.5
+QUICK = 0.3
 """Election timeout for tests that wait for a leader to be missed. Others may be elected then."""
 
 CLUSTER = 0xC1

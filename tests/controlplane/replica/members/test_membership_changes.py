@@ -31,7 +31,7 @@ from podling.controlplane.wal.data_dir import DataDir
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.segments import Identity
 from podling.simulate.network import MemoryNetwork
-from tests.controlplane.replica.group import Group, memory_group
+from tests.controlplane.replica.group import QUICK_ELECTIONS, Group, memory_group
 from tests.waiting import until
 
 SMALL_LOG = {"snapshot_count": 20, "catch_up_entries": 5}
@@ -41,7 +41,7 @@ def changing_group(
     folder: Path, size: int = 3, **settings: float
 ) -> AbstractAsyncContextManager[tuple[Group, MemoryNetwork]]:
     """A removed member ends when an election has had its time, so that is short here."""
-    return memory_group(folder, size, election_timeout=0.5, **settings)
+    return memory_group(folder, size, **QUICK_ELECTIONS, **settings)
 
 
 def ids(membership: Membership) -> list[int]:

@@ -86,7 +86,7 @@ async def test_what_is_not_there_and_what_is_not_asked_for(probe: Probe) -> None
 
 
 async def test_without_a_leader_it_lives_and_is_not_ready(members: Members) -> None:
-    config = StoreConfig(request_timeout=1.0, min_lease_ttl=1)
+    config = StoreConfig(request_timeout=0.3, min_lease_ttl=1)
     first, *others = await members.start(3, config, election_timeout=QUICK)
     async with probing(first.store) as probe:
         for each in others:
