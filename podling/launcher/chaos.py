@@ -21,7 +21,7 @@ from podling.launcher.waiting import wait_for
 from podling.node.runtime.launcher import leftovers, process_table
 from podling.node.runtime.launcher.process_files import MARKER, ProcessFiles, StateError
 
-DEAD_SECONDS = 5.0
+DEAD_SECONDS = 20.0
 ASK_SECONDS = 5.0
 
 

@@ -32,11 +32,11 @@ from podling.node.runtime.launcher import leftovers, process_table
 from podling.node.runtime.launcher.process_files import StateError
 
 FORK_SERVER_SECONDS = 30.0
-LISTENER_SECONDS = 1.0
-LOCK_SECONDS = 5.0
+LISTENER_SECONDS = 3.0
+LOCK_SECONDS = 15.0
 PROBE_SECONDS = 2.0
 TERM_SECONDS = 10.0
-KILL_SECONDS = 5.0
+KILL_SECONDS = 20.0
 
 
 class ClusterError(LauncherError):
@@ -173,10 +173,12 @@ class LocalCluster:
         if self._fork.answers():
             return
         wait_for(
-            lambda: self.pid(fork_client.NAME) is None,
+            lambda: self._fork.answers() or self.pid(fork_client.NAME) is None,
             LOCK_SECONDS,
             lambda: f"the fork server (pid {self.pid(fork_client.NAME)}) to answer, or to end",
         )
+        if self._fork.answers():
+            return
         if self._fork_server is not None:
             self._fork_server.wait()
         if listener is None:

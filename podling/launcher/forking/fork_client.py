@@ -9,7 +9,7 @@ from podling.launcher.layout import Layout
 
 NAME = "forkserver"
 TIMEOUT = 10.0
-PING_TIMEOUT = 1.0
+PING_TIMEOUT = 5.0
 ANSWER_MAX = 64 * 1024
 
 
