@@ -14,6 +14,7 @@ from podling.kube.client import Client
 from podling.kube.errors import ApiError
 from podling.kube.transport import TransportError
 from podling.launcher import status
+from podling.launcher.chaos import ChaosError
 from podling.testing.cluster import KubectlError, TestCluster
 from tests.e2e.waiting import eventually
 
@@ -65,7 +66,7 @@ async def test_no_acknowledged_write_is_lost_with_the_leader(
     podling_cluster: TestCluster, blow: str
 ) -> None:
     async with writing(podling_cluster) as writer:
-        hit = await asyncio.to_thread(getattr(podling_cluster.chaos, blow), "leader")
+        hit = await asyncio.to_thread(strike, podling_cluster, blow)
         await writer.reaches(len(writer.acknowledged) + 100)
         old = hit.split()[0]
         await asyncio.to_thread(
@@ -84,6 +85,19 @@ async def test_no_acknowledged_write_is_lost_with_the_leader(
     eventually(
         lambda: all_applied(podling_cluster), 60, lambda: "all replicas to apply the same index"
     )
+
+
+def strike(cluster: TestCluster, blow: str) -> str:
+    """Hit the leader, as soon as there is one that says so; returns whom."""
+    hit: list[str] = []
+
+    def struck() -> bool:
+        with contextlib.suppress(ChaosError):
+            hit.append(getattr(cluster.chaos, blow)("leader"))
+        return bool(hit)
+
+    eventually(struck, 60, lambda: "a leader to be known")
+    return hit[0]
 
 
 def all_applied(cluster: TestCluster) -> bool:
@@ -109,7 +123,7 @@ async def test_a_watch_that_is_resumed_sees_every_write(podling_cluster: TestClu
 
         async with asyncio.TaskGroup() as tasks:
             follower = tasks.create_task(follow())
-            await asyncio.to_thread(podling_cluster.chaos.kill, "leader")
+            await asyncio.to_thread(strike, podling_cluster, "kill")
             await writer.reaches(len(writer.acknowledged) + 100)
             wanted = list(writer.acknowledged)
             async with asyncio.timeout(60):
