@@ -65,8 +65,13 @@ class DataDir:
         cls, disk: Disk, path: Path, identity: Identity, segment_bytes: int = SEGMENT_BYTES
     ) -> "DataDir":
         """Lock the directory, made if it is missing; raises DataDirectoryError."""
-        for directory in (path, path / "wal", path / "snapshots"):
-            disk.make_directory(directory)
+        try:
+            for directory in (path, path / "wal", path / "snapshots"):
+                disk.make_directory(directory)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"data directory {path} cannot be made: {error.strerror or error}"
+            ) from error
         try:
             lock = disk.lock(path / _LOCK)
         except BlockingIOError as error:

@@ -70,6 +70,12 @@ def test_a_second_process_is_kept_out(data_dir: DataDir) -> None:
         DataDir.open(DISK, data_dir.path, ME)
 
 
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataDirectoryError, match=r"directory .*/data cannot be made: Not a dir"):
+        DataDir.open(DISK, tmp_path / "file" / "data", ME)
+
+
 def test_another_member_is_kept_out(tmp_path: Path) -> None:
     DataDir.open(DISK, tmp_path, ME).close()
 
