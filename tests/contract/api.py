@@ -24,7 +24,7 @@ from podling.kube.errors import (
 from podling.kube.meta import Object
 from podling.kube.watch_frames import WatchEvent
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds until something that never comes is a failure."""
 
 _numbers = itertools.count(1)

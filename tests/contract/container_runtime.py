@@ -20,7 +20,7 @@ from podling.node.kubelet.cri.runtime_cache import Snapshot
 from podling.node.kubelet.cri.runtime_client import RuntimeCallError, RuntimeClient, RuntimeEvent
 from podling.node.kubelet.planning.runtime_status import Container, ContainerState
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Running(Protocol):
@@ -169,12 +169,12 @@ class RuntimeContract:
     async def test_stopping_ends_a_container_by_its_signal(self, running: Running) -> None:
         sandbox_id = await running.client.run_sandbox(sandbox_config(running))
         container_id = await start(running, sandbox_id)
-        async with asyncio.timeout(PATIENCE):
-            await running.client.stop_container(container_id, 5)
+        async with asyncio.timeout(2 * PATIENCE):
+            await running.client.stop_container(container_id, int(PATIENCE))
         ended = of(await look(running, sandbox_id), container_id)
         assert ended.state is ContainerState.EXITED
         assert ended.exit_code == 143
-        await running.client.stop_container(container_id, 5)
+        await running.client.stop_container(container_id, int(PATIENCE))
 
     async def test_every_step_is_an_event_with_the_whole_state(self, running: Running) -> None:
         async with watching(running.client) as events:

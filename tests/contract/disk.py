@@ -12,7 +12,7 @@ import pytest
 
 from podling.controlplane.wal.disk import Disk
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds until something that never comes is a failure."""
 
 
