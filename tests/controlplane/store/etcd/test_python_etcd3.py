@@ -22,6 +22,10 @@ PINS = ("etcd3==0.12.0", "protobuf==3.20.3", "tenacity==6.3.1", "grpcio")
 TOUR = Path(__file__).with_name("python_etcd3.py")
 
 
+#: The first run downloads.
+pytestmark = pytest.mark.timeout(400)
+
+
 @pytest.fixture(scope="module")
 def python() -> Path:
     """An interpreter that has the client."""
@@ -29,9 +33,12 @@ def python() -> Path:
     if not marker.exists() or marker.read_text() != "\n".join(PINS):
         venv.create(PLACE, clear=True, with_pip=True)
         command = [PLACE / "bin" / "pip", "install", "--quiet", "--retries=1", *PINS]
-        installed = subprocess.run(command, capture_output=True, text=True, timeout=100)
-        if installed.returncode:
-            pytest.skip(f"etcd3 cannot be installed: {installed.stderr.strip()[-200:]}")
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+        except subprocess.CalledProcessError as failed:
+            pytest.skip(f"etcd3 cannot be installed: {failed.stderr.strip()[-200:]}")
+        except subprocess.TimeoutExpired:
+            pytest.skip("etcd3 cannot be installed within 200 s")
         marker.write_text("\n".join(PINS))
     return PLACE / "bin" / "python"
 
