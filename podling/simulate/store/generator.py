@@ -288,11 +288,11 @@ class _Maker:
         return [*made, (seconds + 0.1, "restart", {"member": member})]
 
     def flip_bit(self) -> "Made":
-        """At rest, or in what is being written when the power goes."""
+        """At rest, in what is being written when the power goes, or unnoticed for a while."""
         member = self.member()
         flip = (0, "flip_bit", {"member": member})
         crash = (0, "crash", {"member": member, "power": True, "after": 0})
-        made: Made = [flip, crash] if self._dice.random() < 0.5 else [crash, flip]
+        made: Made = self._dice.choice([[flip, crash], [crash, flip], [flip]])
         return [*made, self._restart(member), (self.seconds(5, 9), "mend", {"member": member})]
 
     def transfer(self) -> "Made":
