@@ -37,6 +37,8 @@ ATTEMPTS = 5
 """How often the slices are looked at anew because somebody else was quicker."""
 TRY_SECONDS = 2.0
 """How long one try may take: a second one must still come before the lease ends."""
+FAILURES_SAID = 3
+"""After so many in a row it is said, once: a member of the store may be passed over before."""
 SILENT_LEASES = 3
 """For so many lengths of a lease may a key stand that nobody renews."""
 
@@ -101,7 +103,6 @@ class Announcer:
         self._backoff = backoff
         self._silence = Silence(timings.renewal, SILENT_LEASES * timings.length)
         self._tasks = TaskSet("announcer", on_death)
-        self._complaint = ""
 
     async def start(self) -> None:
         self._tasks.spawn(self._run(), name="announce")
@@ -127,16 +128,17 @@ class Announcer:
         await self._reconcile(set())
 
     async def _run(self) -> None:
-        complaint = ""
+        failures = 0
         while True:
             why = await _try(self.announce, TRY_SECONDS)
             self.tried.set()
-            if why and why != complaint:
-                log.warning("the addresses of the API servers are not up to date: %s", why)
-            complaint = why
             if why:
+                failures += 1
+                if failures == FAILURES_SAID:
+                    log.warning("the addresses of the API servers are not up to date: %s", why)
                 await asyncio.sleep(self._backoff.next())
             else:
+                failures = 0
                 self._backoff.reset()
                 await asyncio.sleep(self._timings.renewal)
 
