@@ -157,17 +157,19 @@ class Announcer:
 
     async def _living(self) -> set[Endpoint]:
         found = (await self._storage.list(lease_keys.PREFIX, lease_keys.END)).kvs
-        silent = set()
-        for kv in self._silence.look(found, asyncio.get_running_loop().time()):
+        servers = {
+            kv: endpoint
+            for kv in found
+            if (endpoint := lease_keys.parse(kv.key, self._own.endpoint.port)) is not None
+        }
+        for kv in self._silence.look(servers, asyncio.get_running_loop().time()):
             log.warning(
-                "removing %s: nobody has renewed it, and the store does not end its lease",
-                kv.key.decode(errors="replace"),
+                "removing %s: nobody renews it, and the store does not end its lease",
+                kv.key.decode(),
             )
             await self._storage.delete(kv.key, expected_revision=kv.mod_revision)
-            silent.add(kv.key)
-        keys = (lease_keys.parse(kv.key, self._own.endpoint.port) for kv in found
-                if kv.key not in silent)  # fmt: skip
-        return {endpoint for endpoint in keys if endpoint is not None}
+            del servers[kv]
+        return set(servers.values())
 
 
 async def _try(work: Callable[[], Awaitable[None]], seconds: float) -> str:
@@ -176,5 +178,5 @@ async def _try(work: Callable[[], Awaitable[None]], seconds: float) -> str:
         async with asyncio.timeout(seconds):
             await work()
     except (ApiError, StorageError, TimeoutError) as error:
-        return str(error) or f"no answer within {seconds:.0f} s"
+        return str(error) or f"no answer within {seconds:g} s"
     return ""
