@@ -26,6 +26,12 @@ _BY_TEXT: tuple[tuple[str, type[StorageError]], ...] = (
     *((text, Unavailable) for text in NEVER_LEFT),
 )
 COMPACTED = "mvcc: required revision has been compacted"
+_MEANT: tuple[tuple[str, str], ...] = (
+    ("Unwrap failed", "it ended TLS: an etcd does where it asks for a client's certificate"),
+    ("CERTIFICATE_VERIFY_FAILED", "the authority that is trusted has not signed its certificate"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS: its URL is http, not https"),
+)
+"""What the TLS library says of a connection, and what that mostly comes from."""
 _UNANSWERED = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -51,6 +57,8 @@ def to_storage_error(error: grpc.RpcError, *, writing: bool) -> StorageError:
 
 
 def _text(error: grpc.RpcError) -> str:
-    if isinstance(error, grpc.aio.AioRpcError):
-        return error.details() or error.code().name
-    return str(error)
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return str(error)
+    text = error.details() or error.code().name
+    meant = [meaning for words, meaning in _MEANT if words in text]
+    return "; ".join([text, *meant])

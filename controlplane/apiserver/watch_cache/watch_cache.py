@@ -171,7 +171,10 @@ class WatchCache:
         """Say the same once, however often it is tried."""
         level = logging.DEBUG if text == self._complaint else logging.WARNING
         self._complaint = text
-        log.log(level, "the store was lost at revision %d: %s", self.revision, text)
+        if self.revision:
+            log.log(level, "the store was lost at revision %d: %s", self.revision, text)
+        else:
+            log.log(level, "the store cannot be read yet: %s", text)
 
     async def _load(self) -> None:
         found: dict[bytes, list[Encoded]] = {prefix: [] for prefix in self._caches}
