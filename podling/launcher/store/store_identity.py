@@ -6,6 +6,7 @@ its data does not begin again under its old name, having forgotten what it promi
 """
 
 import logging
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -49,6 +50,7 @@ async def replica_config(
 ) -> ReplicaConfig:
     """Raises StrangeDirectory, NotAMember and DataDirectoryError."""
     _check_usable(settings.data_dir)
+    _warn_if_open(settings.data_dir)
     kept = _kept(settings.data_dir, disk)
     if kept is not None:
         if not _has_log(settings.data_dir, disk):
@@ -104,6 +106,18 @@ def _check_usable(directory: Path) -> None:
             f"{directory} is a data directory of etcd, which is not read here: give this member a "
             "directory of its own with --data-dir"
         )
+
+
+def _warn_if_open(directory: Path) -> None:
+    """The files are for this user alone; but whoever may write beside them may take them away."""
+    if not directory.exists():
+        return
+    mode = directory.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        log.warning(
+            "--data-dir %s is open to other users (%s); the recommended permission is drwx------: "
+            "chmod 700 it", directory, stat.filemode(mode),
+        )  # fmt: skip
 
 
 def _kept(directory: Path, disk: Disk) -> Identity | None:

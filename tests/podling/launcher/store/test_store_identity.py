@@ -71,6 +71,17 @@ async def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         await store_identity.replica_config(flags, OsDisk(), None)
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o700, False), (0o710, True), (0o704, True)])
+async def test_a_directory_that_is_open_to_others_is_warned_of(
+    tmp_path: Path, mode: int, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    flags = told(tmp_path)
+    flags.data_dir.mkdir()
+    flags.data_dir.chmod(mode)
+    await store_identity.replica_config(flags, OsDisk(), None)
+    assert ("recommended permission is drwx------" in caplog.text) is warned
+
+
 async def test_who_joins_must_find_somebody(tmp_path: Path) -> None:
     [nobody] = free_ports(1)
     joining = told(
