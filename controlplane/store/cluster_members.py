@@ -55,6 +55,11 @@ class ClusterMembers:
         return self._replica.membership
 
     @property
+    def own_id(self) -> int:
+        """Member id of this one."""
+        return self._replica.member_id
+
+    @property
     def others(self) -> list[int]:
         """Member ids of all but this one."""
         return sorted(self._replica.membership.members.keys() - {self._replica.member_id})

@@ -88,7 +88,7 @@ async def _serve(settings: StoreSettings) -> int:
         *([InitialCheck(server.store, transport)] if settings.initial_corrupt_check else []),
         *listeners,
         Compactor(settings.compaction_mode, settings.compaction_retention, server.store, stop.fail),
-        Publication(server.store.members, settings.name, _urls(settings), stop.fail),
+        _publication(settings, server, stop),
         ScheduledCollector(registry),
         Farewell(server, config.stop_timeout),
         ServiceNotice(),
@@ -177,8 +177,10 @@ def _listeners(
     return found
 
 
-def _urls(settings: StoreSettings) -> list[str]:
-    return [url.text for url in settings.advertised_clients]
+def _publication(settings: StoreSettings, server: StoreServer, stop: Stop) -> Publication:
+    clients = [url.text for url in settings.advertised_clients]
+    peers = [url.text for url in settings.advertised_peers if settings.advertised_peers_given]
+    return Publication(server.store.members, settings.name, clients, stop.fail, peers)
 
 
 class AtOnce:

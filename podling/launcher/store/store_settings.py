@@ -63,6 +63,8 @@ class StoreSettings:
     listen_metrics: tuple[Url, ...]
     advertised_clients: tuple[Url, ...]
     advertised_peers: tuple[Url, ...]
+    advertised_peers_given: bool
+    """The user has written them; later starts need not."""
     members: Mapping[str, tuple[Url, ...]]
     """Of a new cluster, or of the one to join."""
     join: bool
@@ -127,6 +129,7 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         listen_metrics=metrics,
         advertised_clients=advertised,
         advertised_peers=own,
+        advertised_peers_given="initial_advertise_peer_urls" in given,
         members=members,
         join=flags.initial_cluster_state == "existing",
         token=flags.initial_cluster_token,

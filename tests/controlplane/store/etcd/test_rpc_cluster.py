@@ -48,6 +48,29 @@ async def test_members_are_listed_as_they_are(client: DirectClient, member: Stor
     )
 
 
+async def test_a_member_says_that_the_others_look_for_it_elsewhere(
+    member: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        texts = [each.getMessage() for each in caplog.records]
+        return [text for text in texts if "the other members look for" in text]
+
+    (listed,) = member.members.now.members[1].peer_urls
+    where_it_is = Publication(member.members, "replica-1", ["http://a:1"], pytest.fail, [listed])
+    await where_it_is.start()
+    await until(lambda: member.members.now.members[1].client_urls, "the member told of itself")
+    await where_it_is.stop()
+    assert not said()
+
+    moved = Publication(member.members, "replica-1", ["http://a:1"], pytest.fail, ["http://a:2"])
+    await moved.start()
+    await until(said, "a warning")
+    await moved.stop()
+    (warning,) = said()
+    assert listed in warning
+    assert warning.endswith("etcdctl member update 1 --peer-urls=http://a:2")
+
+
 async def test_a_member_is_added_and_has_no_name_until_it_starts(client: DirectClient) -> None:
     url = a_url()
     added = await call(client, "Add", peerURLs=[url], isLearner=True)
