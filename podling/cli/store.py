@@ -14,9 +14,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from podling import __version__
 from podling.cli.lazy_group import LazyGroup
+from podling.controlplane.store.etcd.version import VERSION
 from podling.launcher.errors import LauncherError
-from podling.launcher.store.store_flags import CONFIGURATION, StoreFlags
+from podling.launcher.store.store_flags import CONFIGURATION, WITHOUT_EFFECT, StoreFlags
 from podling.launcher.store.store_settings import settings
 
 PROCESS = "podling.launcher.store.store_process"
@@ -80,6 +82,22 @@ def _options() -> Iterator[FlagOption]:
         envvar=_variable("config-file"),
         is_eager=True,
     )
+    yield FlagOption(
+        "--version",
+        section="Other",
+        help="Tell which release of etcd this is like, and exit.",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_tell_version,
+    )
+
+
+def _tell_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    """In etcd's form, for scripts."""
+    if asked:
+        click.echo(f"etcd Version: {VERSION}\nPodling Version: {__version__}")
+        context.exit()
 
 
 def _option(each: "Field[Any]") -> FlagOption:
@@ -97,7 +115,7 @@ def _option(each: "Field[Any]") -> FlagOption:
         help=each.metadata["help"],
         metavar=_metavar(each),
         default=each.default,
-        show_default=each.default not in ("", False),
+        show_default=each.default not in ("", False) and each.metadata["section"] != WITHOUT_EFFECT,
         envvar=[_variable(name), *(_variable(alias) for alias in aliases)],
         **kind,
     )

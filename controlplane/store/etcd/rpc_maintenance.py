@@ -11,12 +11,8 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.callers_store import check_admin, check_known, identity_of
 from podling.controlplane.store.etcd.messages import ResponseWriter
+from podling.controlplane.store.etcd.version import STORAGE_VERSION, VERSION
 from podling.controlplane.store.store import Store
-
-#: What clients are told: the etcd release whose API and promises this store has. kube-apiserver
-#: relies on progress requests from 3.5.13 on.
-VERSION = "3.6.0"
-STORAGE_VERSION = "3.6.0"
 
 PIECE_BYTES = 64 * 1024
 """Of a snapshot, in one message."""

@@ -16,12 +16,24 @@ AUTHENTICATION = "Authentication"
 COMPACTION = "Auto compaction"
 OBSERVING = "Logs and metrics"
 DISASTER = "Disaster"
+WITHOUT_EFFECT = "Taken without effect"
 
 
 def _flag(default: Any, section: str, text: str, *aliases: str, secret: bool = False) -> Any:
     """`aliases` are former names, without their dashes."""
     metadata = {"section": section, "help": text, "aliases": aliases}
     return field(default=default, metadata=metadata, repr=not secret)
+
+
+def _idle(default: Any, text: str, *aliases: str) -> Any:
+    """A flag of etcd that scripts give by habit, and that has no bearing on this program."""
+    return _flag(default, WITHOUT_EFFECT, text, *aliases)
+
+
+def _absent(default: Any, text: str) -> Any:
+    """The same, of something that is not here: nothing but its default can be given."""
+    metadata = {"section": WITHOUT_EFFECT, "help": text, "aliases": (), "only_default": True}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +165,21 @@ class StoreFlags:
         "experimental-corrupt-check-time",
     )
     force_new_cluster: bool = _flag(False, DISASTER, "Refused: see `podling store recover --help`.")
+
+    max_snapshots: int = _idle(5, "Two snapshots are kept.")
+    max_wals: int = _idle(5, "What of the log no snapshot kept needs any more is removed.")
+    backend_batch_limit: int = _idle(0, "There is no backend.")
+    backend_batch_interval: str = _idle("", "There is no backend.")
+    backend_bbolt_freelist_type: str = _idle(
+        "map", "There is no backend.", "experimental-backend-bbolt-freelist-type"
+    )
+    compaction_batch_limit: int = _idle(
+        1000, "Compaction makes way by itself.", "experimental-compaction-batch-limit"
+    )
+    pre_vote: bool = _idle(True, "Candidates ask first, always.")
+    metrics: str = _idle("basic", "basic or extensive; there is one set.")
+    enable_pprof: bool = _idle(False, "There is no profile of Go.")
+    enable_v2: bool = _absent(False, "The API of etcd 2 is not served.")
+    proxy: str = _absent("off", "There is no proxy.")
+    wal_dir: str = _absent("", "The log is in the data directory.")
+    discovery: str = _absent("", "Members are told by --initial-cluster.")

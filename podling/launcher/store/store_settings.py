@@ -5,7 +5,7 @@ server/config, VerifyBootstrap), and those that keep a member from serving in th
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from podling.controlplane.store import compaction_policy
@@ -13,7 +13,7 @@ from podling.launcher import flag_values
 from podling.launcher.flag_values import SettingsError
 from podling.launcher.store import member_urls, token_options
 from podling.launcher.store.member_urls import Url
-from podling.launcher.store.store_flags import StoreFlags
+from podling.launcher.store.store_flags import WITHOUT_EFFECT, StoreFlags
 from podling.launcher.store.token_options import JwtOptions
 
 ELECTION_TIMEOUT_MAX = 50_000
@@ -154,7 +154,11 @@ def settings(flags: StoreFlags, given: Collection[str]) -> StoreSettings:
         compaction_retention=_retention(flags),
         log_level=_log_level(flags.log_level),
         log_outputs=_log_outputs(flags.log_outputs),
-        warnings=(*_warnings(clients, peers), *_token_warnings(flags, peer_tls)),
+        warnings=(
+            *_without_effect(flags, given),
+            *_warnings(clients, peers),
+            *_token_warnings(flags, peer_tls),
+        ),
     )
 
 
@@ -337,6 +341,20 @@ def _log_outputs(text: str) -> tuple[str, ...]:
     if not outputs:
         raise SettingsError("--log-outputs: there must be at least one; `default` is stderr")
     return tuple("stderr" if each == "default" else each for each in outputs)
+
+
+def _without_effect(flags: StoreFlags, given: Collection[str]) -> list[str]:
+    """Raises SettingsError if one of these flags asks for something that is not here."""
+    idle = []
+    for each in fields(StoreFlags):
+        if each.metadata["section"] != WITHOUT_EFFECT or each.name not in given:
+            continue
+        flag, value = f"--{each.name.replace('_', '-')}", getattr(flags, each.name)
+        if "only_default" in each.metadata and value != each.default:
+            shown = str(value).lower() if isinstance(value, bool) else value
+            raise SettingsError(f"{flag}={shown} is not taken: {each.metadata['help']}")
+        idle.append(flag)
+    return [f"without effect here: {', '.join(idle)}"] if idle else []
 
 
 def _warnings(clients: tuple[Url, ...], peers: tuple[Url, ...]) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from podling.cli.main import main
+from podling.controlplane.store.etcd.version import VERSION
 
 
 def refused(*arguments: str, environment: dict[str, str] | None = None) -> str:
@@ -31,7 +32,10 @@ def refused(*arguments: str, environment: dict[str, str] | None = None) -> str:
         (["--heartbeat-interval=soon"], "'soon' is not a valid int"),
         (["--experimental-corrupt-check-time=soon"], "'soon' is not a duration"),
         (["--auth-token=jwt,sign-method=none,priv-key=k"], "sign-method=none is not one of"),
-        (["--wal-dir=w"], "No such option"),
+        (["--wal-dir=w"], "--wal-dir=w is not taken: The log is in the data directory."),
+        (["--enable-v2"], "--enable-v2=true is not taken: The API of etcd 2 is not served."),
+        (["--proxy=on"], "--proxy=on is not taken"),
+        (["--peer-crl-file=c"], "No such option"),
         (["stray"], "No such command 'stray'"),
     ],
 )
@@ -111,9 +115,14 @@ def test_help_has_the_flags_by_section() -> None:
     text = CliRunner().invoke(main, ["store", "-h"]).output
     sections = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert sections[:3] == ["Member:", "Clustering:", "Security towards clients:"]
-    assert sections[-3:] == ["Configuration:", "Other:", "Commands:"]
+    assert sections[-4:] == ["Taken without effect:", "Configuration:", "Other:", "Commands:"]
     assert "[default: etcd-cluster]" in text
     assert "--corrupt-check-time" in text and "--experimental" not in text
+
+
+def test_the_version_is_told_in_the_form_of_etcd() -> None:
+    told = CliRunner().invoke(main, ["store", "--version"])
+    assert (told.exit_code, told.output.splitlines()[0]) == (0, f"etcd Version: {VERSION}")
 
 
 def test_files_have_commands_of_their_own(tmp_path: Path) -> None:

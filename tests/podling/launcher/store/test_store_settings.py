@@ -115,6 +115,12 @@ def test_a_token_that_all_know_is_warned_of() -> None:
     assert not checked(peer_auto_tls=True, initial_cluster_token="ours", **urls).warnings
 
 
+def test_flags_that_scripts_give_by_habit_are_taken_and_said_to_have_no_effect() -> None:
+    habits = {"max_wals": 3, "enable_v2": False, "proxy": "off", "wal_dir": "", "metrics": "basic"}
+    (warning,) = checked(**habits).warnings
+    assert warning == "without effect here: --max-wals, --metrics, --enable-v2, --proxy, --wal-dir"
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -153,6 +159,7 @@ def test_a_token_that_all_know_is_warned_of() -> None:
         ({"auth_token_ttl": 0}, "--auth-token-ttl must be more than 0"),
         ({"bcrypt_cost": 3}, "--bcrypt-cost=3 must be from 4 to 31"),
         ({"corrupt_check_time": "often"}, "--corrupt-check-time: 'often' is not a duration"),
+        ({"enable_v2": True}, "--enable-v2=true is not taken: The API of etcd 2"),
         ({"force_new_cluster": True}, "podling store recover --force-new-cluster"),
         ({"auto_compaction_mode": "daily"}, "must be periodic or revision, not 'daily'"),
         ({"auto_compaction_retention": "long"}, "--auto-compaction-retention: 'long' is not a"),
