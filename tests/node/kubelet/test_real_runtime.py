@@ -24,7 +24,7 @@ from tests.node.kubelet.certificates import Certificates
 from tests.node.kubelet.node_harness import Node, condition, phase_is, state_of
 from tests.node.runtime.launched import PATH, LauncherProcess
 
-CIDR = "127.78.65.0/24"
+CIDR = "127.1.66.0/24"
 SERVER = """
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -95,7 +95,7 @@ async def test_a_server_runs_is_probed_and_serves(real: Node, tmp_path: Path) ->
     ready.touch()
     served = await real.until_pod(lambda p: condition(p, "Ready") == "True", "readiness")
     address = served["status"]["podIP"]
-    assert address.startswith("127.78.65.")
+    assert address.startswith("127.1.66.")
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"http://{address}:8080/") as response,

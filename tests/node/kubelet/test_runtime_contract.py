@@ -46,7 +46,7 @@ class TestRuntimeServer(RuntimeContract):
             )
             server = RuntimeServer(
                 config,
-                LoopbackNetwork(["127.79.65.0/24"]),
+                LoopbackNetwork(["127.1.67.0/24"]),
                 system_wall_clock,
                 random_uuid,
                 system_dice(),

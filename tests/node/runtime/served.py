@@ -16,7 +16,8 @@ from podling.node.runtime.cri.runtime_server import RuntimeConfig, RuntimeServer
 from tests.node.runtime.launched import PATH, LauncherProcess
 from tests.waiting import until
 
-CIDR = "127.77.65.0/24"
+CIDR = "127.1.65.0/24"
+"""In no cluster's network: those of clusters that tests make begin at 127.2."""
 
 
 class Node:

@@ -24,7 +24,7 @@ from tests.proxy.objects import service
 TIMEOUT = 15
 
 
-ADDRESS = "127.53.0.1"
+ADDRESS = "127.1.0.1"
 """No outgoing connection of this machine takes its ports, as it might those of 127.0.0.1."""
 
 

@@ -11,7 +11,7 @@ from podling.proxy.services.listeners import BoundListeners, Listeners
 from podling.proxy.services.routing_table import Endpoint, Frontend, Route, Table
 
 TIMEOUT = 15
-ADDRESS = "127.53.0.2"
+ADDRESS = "127.1.0.2"
 """No outgoing connection of this machine takes its ports, as it might those of 127.0.0.1."""
 
 

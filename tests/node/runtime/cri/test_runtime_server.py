@@ -163,10 +163,10 @@ async def test_sandboxes_have_addresses_of_the_range(node: Node) -> None:
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox)
         return (await node.cri.PodSandboxStatus(request)).status.network.ip
 
-    assert (await address(first), await address(second)) == ("127.77.65.2", "127.77.65.3")
+    assert (await address(first), await address(second)) == ("127.1.65.2", "127.1.65.3")
     await node.cri.StopPodSandbox(cri.StopPodSandboxRequest(pod_sandbox_id=first))
     assert await address(first) == ""
-    assert await address(await node.sandbox("c")) == "127.77.65.4"
+    assert await address(await node.sandbox("c")) == "127.1.65.4"
     update = cri.UpdateRuntimeConfigRequest()
     update.runtime_config.network_config.pod_cidr = "10.0.0.0/24"
     await refused(
@@ -252,7 +252,7 @@ async def test_pods_see_their_own_names(node: Node) -> None:
     await node.ended(container)
     assert node.log() == (
         "search default.svc.cluster.local\nnameserver 127.77.0.10\noptions ndots:5\n"
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.77.65.2\tweb\n"
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.1.65.2\tweb\n"
     )
 
 
@@ -315,7 +315,7 @@ async def test_the_server_restarts_without_touching_a_container(node: Node) -> N
     assert (await node.ended(running)).exit_code == 143
     third = await node.sandbox("third")
     request = cri.PodSandboxStatusRequest(pod_sandbox_id=third)
-    assert (await node.cri.PodSandboxStatus(request)).status.network.ip == "127.77.65.5"
+    assert (await node.cri.PodSandboxStatus(request)).status.network.ip == "127.1.65.5"
 
 
 async def test_a_lost_launcher_is_said_and_its_containers_are_seen_to_have_ended(

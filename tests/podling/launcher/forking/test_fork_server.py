@@ -16,7 +16,7 @@ from podling.launcher.forking.fork_client import ForkClient, ForkServerError
 from podling.launcher.layout import Layout
 from podling.launcher.waiting import wait_for
 
-OWN = "127.53.0.3"
+OWN = "127.1.0.3"
 """An address whose ports no outgoing connection takes, as it might those of 127.0.0.1."""
 
 PROGRAM = """
