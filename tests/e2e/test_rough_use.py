@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from podling.launcher import cluster_file
+from podling.launcher.forking import process_lock
 from tests.e2e.shell import Shell
+from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -115,6 +117,10 @@ def test_down_ends_what_pods_left_when_everything_was_killed_at_once(podling: Sh
     names = ("forkserver", "replica-1", "node-1-launcher", "node-1")
     for victim in [pid(podling, name) for name in names]:
         os.kill(victim, signal.SIGKILL)
+    locks = [podling.root / "run" / f"{name}.lock" for name in names]
+    eventually(
+        lambda: not any(process_lock.holder(lock) for lock in locks), 60, lambda: "them to be dead"
+    )
     assert "is down" in podling("kubectl", "get", "pods", fails=True)
     podling("down")
     podling.wait_until_gone()
