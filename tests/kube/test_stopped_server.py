@@ -68,7 +68,7 @@ async def process(authority: Authority) -> AsyncIterator[tuple[str, int]]:
         yield f"https://127.0.0.1:{port}", running.pid
     finally:
         running.kill()
-        await running.wait()
+        await running.communicate()  # closes its pipe, too
 
 
 @pytest.mark.parametrize("how", ["by a request", "by its silence"])
