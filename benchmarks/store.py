@@ -52,6 +52,8 @@ class Result:
     p50: float
     p99: float
     """Milliseconds."""
+    cpu: float
+    """Microseconds of this process's processor time for each operation."""
 
 
 def build(member: int, ports: list[int], folder: Path) -> StoreServer:
@@ -91,7 +93,7 @@ async def load(
 ) -> Result:
     """Let `workers` repeat `operation(worker)` for `seconds`."""
     times: list[float] = []
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     end = begin + seconds
 
     async def work(worker: int) -> None:
@@ -102,11 +104,17 @@ async def load(
     async with asyncio.TaskGroup() as group:
         for worker in range(workers):
             group.create_task(work(worker))
+    return result(times, time.perf_counter() - begin, time.process_time() - cpu)
+
+
+def result(times: list[float], lasted: float, cpu: float) -> Result:
+    """Of operations that took so long each, and `lasted` seconds in all."""
     times.sort()
     return Result(
-        len(times) / (time.perf_counter() - begin),
+        len(times) / lasted,
         times[len(times) // 2] * 1000,
         times[len(times) * 99 // 100] * 1000,
+        cpu / len(times) * 1e6,
     )
 
 
@@ -175,26 +183,24 @@ async def watch(store: Store, seconds: float, value: bytes) -> Result:
         begun[key] = loop.time()
         await store.put(rq.PutRequest(key, value))
 
-    begin = loop.time() + 0.5
+    begin, cpu = loop.time() + 0.5, time.process_time()
     async with asyncio.TaskGroup() as group:
         for _ in range(WATCHERS):
             group.create_task(follow_range())
         for number in range(count):
             group.create_task(put_at(begin + number / EVENT_RATE, b"/watch/%d" % number))
-    times.sort()
-    return Result(
-        len(times) / (loop.time() - begin),
-        times[len(times) // 2] * 1000,
-        times[len(times) * 99 // 100] * 1000,
-    )
+    return result(times, loop.time() - begin, time.process_time() - cpu)
 
 
 def report(name: str, rounds: list[Result]) -> None:
-    rate, p50, p99 = (
+    rate, p50, p99, cpu = (
         statistics.median(getattr(each, field) for each in rounds)
-        for field in ("rate", "p50", "p99")
+        for field in ("rate", "p50", "p99", "cpu")
     )
-    print(f"{name:32} {rate:10,.0f}/s   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms", flush=True)
+    print(
+        f"{name:32} {rate:10,.0f}/s   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   {cpu:8.1f} us CPU",
+        flush=True,
+    )
 
 
 async def lead(ports: list[int], folder: Path, options: argparse.Namespace) -> None:
