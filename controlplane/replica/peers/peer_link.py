@@ -12,7 +12,7 @@ import grpc.aio
 
 from podling.aiokit.backoff import Backoff
 from podling.aiokit.tasks import TaskSet
-from podling.controlplane.raft.messages import AppendRequest, InstallSnapshot, Message
+from podling.controlplane.raft.messages import AppendRequest, InstallSnapshot, Message, size_of
 from podling.controlplane.raftpb import peer_pb2 as pb
 from podling.controlplane.raftpb.peer_pb2_grpc import PeerStub
 from podling.controlplane.replica.members.membership import Member
@@ -244,7 +244,7 @@ async def _until_end(
 def _size(message: Message) -> int:
     """Bytes of a message, roughly; only append messages are large."""
     if isinstance(message, AppendRequest):
-        return 64 + sum(entry.size for entry in message.entries)
+        return 64 + size_of(message.entries)
     return 64
 
 
