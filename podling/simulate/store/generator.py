@@ -71,6 +71,8 @@ class _Maker:
             self._work |= self._weights(ADMINISTRATION, 0.9)
         if settings.quota_bytes:
             self._work |= {"disarm": 1.0}
+        self._size = dice.choice([0, 600, 3000]) if not settings.quota_bytes else 0
+        """Bytes of large values."""
         self._fault_share = dice.choice([0.1, 0.2, 0.35]) if self._faults else 0.0
 
     def events(self, count: int) -> list[Event]:
@@ -138,7 +140,8 @@ class _Maker:
 
     def put(self) -> "Made":
         details = {"member": self.who(), "key": self.key(), "value": self.value()}
-        return [(0, "put", details | self.user())]
+        large = {"size": self._size} if self._dice.random() < 0.2 else {}
+        return [(0, "put", details | self.user() | large)]
 
     def get(self) -> "Made":
         return [(0, "get", {"member": self.who(), "key": self.key()} | self.user())]

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 EVERYTHING = (b"\0", b"\0")
 
 
-def put(world: "World", member: Target, key: str, value: str, user: str = ROOT) -> None:
-    _ask(world, member, rq.PutRequest(key.encode(), value.encode()), user)
+def put(
+    world: "World", member: Target, key: str, value: str, user: str = ROOT, size: int = 0
+) -> None:
+    """The value is made so many bytes long at least."""
+    _ask(world, member, rq.PutRequest(key.encode(), value.ljust(size, ".").encode()), user)
 
 
 def get(world: "World", member: Target, key: str, user: str = ROOT) -> None:
