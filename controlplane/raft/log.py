@@ -29,6 +29,10 @@ class Compacted(Exception):
     """The wanted entries are no longer in the log."""
 
 
+class EntriesLost(AssertionError):
+    """Entries that this member had acknowledged are gone; says what to do. No defect of ours."""
+
+
 @dataclass(slots=True)
 class _Write:
     """Entries given to the driver, not yet reported to be on disk."""
@@ -175,7 +179,7 @@ class RaftLog:
         if index <= self.committed:
             return False
         if index > self.last_index:
-            raise AssertionError(
+            raise EntriesLost(
                 f"entry {index} is committed, but this log ends with {self.last_index}: entries "
                 "that this member had acknowledged are gone from its disk; remove it from the "
                 "cluster, and add it anew with an empty data directory"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from podling.aiokit.tasks import OnDeath
 from podling.controlplane.raft import configuration_entry, describe
 from podling.controlplane.raft.configuration_entry import UnknownConfiguration
+from podling.controlplane.raft.log import EntriesLost
 from podling.controlplane.raft.messages import (
     Entry,
     EntryKind,
@@ -25,7 +26,7 @@ from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.rawnode import ProposalRefused, RawNode, Ready
 from podling.controlplane.raft.state import Role
 from podling.controlplane.replica.config import ReplicaConfig
-from podling.controlplane.replica.errors import ReplicaStopped
+from podling.controlplane.replica.errors import ReplicaError, ReplicaStopped
 from podling.controlplane.replica.gathering import Gathering
 from podling.controlplane.replica.members.pending_change import PendingChange
 from podling.controlplane.replica.members.roster import Roster
@@ -123,7 +124,9 @@ class Driver:
         """This member cannot go on: its disk failed, its state machine raised, its log is bad."""
         if self.stopped:
             return
-        log.critical("%s ends: %s", self._name, error, exc_info=error)
+        # What is no defect is told in a line: its text says what to do.
+        told = isinstance(error, (EntriesLost, ReplicaError))
+        log.critical("%s ends: %s", self._name, error, exc_info=None if told else error)
         self.stop(ReplicaStopped(f"{self._name} has failed: {error}"))
         self._listeners.failed(self._name, error)
 

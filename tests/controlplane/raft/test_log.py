@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podling.controlplane.raft.log import Compacted, RaftLog
+from podling.controlplane.raft.log import Compacted, EntriesLost, RaftLog
 from podling.controlplane.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 from podling.controlplane.raft.storage import StoredState
 
@@ -52,7 +52,7 @@ def test_a_committed_entry_is_never_replaced() -> None:
 
 
 def test_a_commit_beyond_the_log_says_what_was_lost() -> None:
-    with pytest.raises(AssertionError, match="gone from its disk"):
+    with pytest.raises(EntriesLost, match="gone from its disk"):
         log_of(1, 1).commit_to(3)
 
 

@@ -1,0 +1,34 @@
+"""A log that has lost what was acknowledged: its member ends, and says what to do."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from podling.controlplane.raft.messages import Heartbeat
+from podling.controlplane.replica.members.membership import Member
+from podling.simulate.network import MemoryNetwork
+from tests.controlplane.replica.contract_transport import Recorder
+from tests.controlplane.replica.group import Group
+from tests.waiting import until
+
+
+async def test_a_member_whose_acknowledged_entries_are_gone_ends_with_a_clear_text_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = MemoryNetwork(random.Random(1))
+    members = {1: Member("replica-1", ("http://1",)), 2: Member("replica-2", ("http://2",))}
+    group = Group(tmp_path, lambda config: network.transport(config.member_id), members)
+    leader = network.transport(2)
+    leader.set_members(members, frozenset(), 0)
+    await leader.start(Recorder())
+    await group.start(1)
+    # A leader says so of no entry that it has not been told is on this member's disk.
+    leader.send([Heartbeat(term=7, sender=2, to=1, commit=5)])
+    await until(lambda: bool(group.failures), "the failure is reported")
+    await group.stop()
+    await leader.stop()
+
+    (ended,) = [each for each in caplog.records if each.levelname == "CRITICAL"]
+    assert "remove it from the cluster, and add it anew" in ended.getMessage()
+    assert not ended.exc_info
