@@ -23,6 +23,7 @@ from podling.controlplane.replica.peers.peer_security import (
     CallRefused,
     Gate,
 )
+from podling.controlplane.replica.peers.refusals import Refusals
 from podling.controlplane.replica.transport import (
     Answering,
     NoAnswer,
@@ -72,6 +73,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
 
     def __init__(self, owner: Called) -> None:
         self._owner = owner
+        self._refusals = Refusals()
 
     async def Messages(  # type: ignore[override]
         self,
@@ -123,7 +125,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except SnapshotRefused as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except CallRefused as error:
-            log.warning("call from %s refused: %s", context.peer(), error)
+            self._tell(context.peer(), error)
             await _refuse(context, error)
         return pb.MembersResponse(
             cluster_id=gate.cluster_id,
@@ -147,8 +149,13 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             auth: Mapping[str, Iterable[bytes]] = context.auth_context()
             return self._owner.gate.admit(context.invocation_metadata(), auth)
         except CallRefused as error:
-            log.warning("call from %s refused: %s", context.peer(), error)
+            self._tell(context.peer(), error)
             await _refuse(context, error)
+
+    def _tell(self, peer: str, error: CallRefused) -> None:
+        line = self._refusals.line(peer, str(error), asyncio.get_running_loop().time())
+        if line is not None:
+            log.warning("%s", line)
 
     async def _read_until_end(self, batches: AsyncIterator[pb.Batch], stream: Incoming) -> None:
         """Hand on what comes, until the stream ends or is to end.
