@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.e2e.waiting import eventually
 
 PODLING = Path(sys.executable).with_name("podling")
+UP_PATIENTLY = ("--timeout", "150")
 NETWORK_TAKEN = "where this cluster's API server listens, is in use by another program"
 
 
@@ -36,8 +37,9 @@ class Shell:
         return done.stdout + done.stderr
 
     def _run(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        patient = arguments[0] == "up" and "--timeout" not in arguments
         return subprocess.run(
-            [PODLING, "--dir", self.root, *arguments],
+            [PODLING, "--dir", self.root, *arguments, *(UP_PATIENTLY if patient else ())],
             capture_output=True,
             text=True,
             timeout=180,

@@ -28,7 +28,7 @@ def test_the_installed_library_knows_what_is_chosen() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=90,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("connected\n", "", 0)
 
