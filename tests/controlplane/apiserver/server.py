@@ -106,7 +106,7 @@ class Server:
 
 @asynccontextmanager
 async def running_server(
-    certificates: Certificates, listener_fd: int | None = None
+    certificates: Certificates, listener_fd: int | None = None, drain_seconds: float = 2.0
 ) -> AsyncIterator[Server]:
     pem = certificates.path
     config = ApiServerConfig(
@@ -117,7 +117,7 @@ async def running_server(
             ),
             address=HOST,
             listener_fd=listener_fd,
-            drain_seconds=2.0,
+            drain_seconds=drain_seconds,
         ),
         kubelet_client=KubeletClientFiles(
             str(pem("admin.crt")), str(pem("admin.key")), ca=str(pem("ca.crt"))
