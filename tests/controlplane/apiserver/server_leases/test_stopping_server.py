@@ -9,7 +9,10 @@ from tests.controlplane.apiserver.api import PATIENCE
 from tests.controlplane.apiserver.server import HOST, Certificates, running_server
 
 KEYS = lease_keys.PREFIX, lease_keys.END
-UNFINISHED = b"POST /api/v1/namespaces HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+UNFINISHED = (
+    b"POST /api/v1/namespaces HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+)
 
 
 async def test_requests_are_finished_after_the_server_has_withdrawn(tmp_path: Path) -> None:
@@ -20,7 +23,7 @@ async def test_requests_are_finished_after_the_server_has_withdrawn(tmp_path: Pa
         reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
         try:
             writer.write(UNFINISHED)
-            await writer.drain()
+            assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n"), "it is at work"
             stopping = tasks.spawn(running.server.stop(), name="stop")
             async with asyncio.timeout(PATIENCE):
                 while (await running.storage.list(*KEYS)).kvs:  # noqa: ASYNC110
