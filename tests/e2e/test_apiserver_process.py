@@ -164,14 +164,17 @@ def test_servers_on_one_etcd_tell_of_each_other(etcd: str, tmp_path: Path) -> No
         folder.mkdir()
         return ApiServerProcess(folder, f"--etcd-servers={etcd}")
 
+    def until_told(wanted: list[str], *servers: ApiServerProcess) -> None:
+        for each in servers:
+            wait_for(lambda each=each: each.addresses() == wanted, 40, lambda: f"{wanted}")
+
     with server("a") as first:
         only = [f"127.0.0.1:{first.port}"]
-        assert first.addresses() == only
+        until_told(only, first)
         for name in ("b", "c"):  # each on a port of its own
             with server(name) as second:
-                both = sorted([*only, f"127.0.0.1:{second.port}"])
-                assert first.addresses() == second.addresses() == both
-            wait_for(lambda: first.addresses() == only, 40, lambda: f"{first.addresses()}")
+                until_told(sorted([*only, f"127.0.0.1:{second.port}"]), first, second)
+            until_told(only, first)
 
 
 @needs_etcdctl
