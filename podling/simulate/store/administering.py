@@ -39,6 +39,7 @@ CHANGES: Mapping[
     "grant": lambda name, role, span, kind: auth.RoleGrantPermissionRequest(role, kind, *span),
     "revoke": lambda name, role, span, kind: auth.RoleRevokePermissionRequest(role, *span),
 }
+"""What can be changed; each takes what it needs."""
 
 
 def password(name: str, number: int) -> bytes:
@@ -68,7 +69,7 @@ def begin_users(world: "World", member: Target, names: str, roles: str) -> None:
 def change_users(
     world: "World", member: Target, change: str, name: str, role: str, key: str, kind: int
 ) -> None:
-    """One of `CHANGES`; each takes of the details what it needs."""
+    """One of `CHANGES`."""
     target = world.target(member)
     if target is not None:
         span = EVERYTHING if key == "*" else (key.encode(), b"")

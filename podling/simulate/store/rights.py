@@ -3,7 +3,7 @@
 It knows only what the simulated clients ask for: keys one by one, or all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ class Rights:
     )
     """By role and range."""
 
-    def allows(self, who: Login, needs: list[Need]) -> bool:
+    def allows(self, who: Login, needs: Sequence[Need]) -> bool:
         """Whether `who` may do something for which all that is needed."""
         if not self.enabled:
             return True
@@ -77,7 +77,7 @@ class Rights:
                 passwords = {name: _next(each) for name, each in self.passwords.items()}
                 return replace(self, enabled=False, passwords=passwords)
             case auth.UserAddRequest(name, hashed):
-                return replace(self.with_password(name, hashed)).with_roles(name, frozenset())
+                return self.with_password(name, hashed).with_roles(name, frozenset())
             case auth.UserChangePasswordRequest(name, hashed):
                 return self.with_password(name, hashed)
             case auth.UserDeleteRequest(name):
@@ -122,7 +122,7 @@ class Rights:
         )
 
 
-def needs_of(request: object) -> list[Need] | None:
+def needs_of(request: object) -> Sequence[Need] | None:
     """What must be allowed for it; None if that does not depend on keys."""
     if isinstance(request, rq.RangeRequest | rq.PutRequest | rq.DeleteRangeRequest | rq.TxnRequest):
         return list(_needs(request))
