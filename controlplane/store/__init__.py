@@ -12,5 +12,5 @@ The floors, each importing only those below it:
 * `housekeeping`, `authentication` (with `token_providers`), `alarms`: parts of it; `proposer` is
   their way to the replicas.
 * `machine/`: what the members replicate. Pure: no clock, dice, sockets or asyncio.
-* the vocabulary: `requests`, `auth_requests`, `key_values`, `errors`
+* the vocabulary: `requests`, `auth_requests`, `key_values`, `errors`; `client_calls` counts
 """

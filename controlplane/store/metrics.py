@@ -11,8 +11,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from podling.controlplane.store import errors
+from podling.controlplane.store import client_calls, errors
+from podling.controlplane.store.client_calls import ClientCalls
 from podling.controlplane.store.store import Store, StoreStatus
+from podling.controlplane.store.version import VERSION
 
 _SYNC_SECONDS = tuple(0.001 * 2**power for power in range(14))
 
@@ -27,6 +29,8 @@ class StoreMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._store: Store | None = None
+        self.calls = ClientCalls()
+        """To be given to the listeners, which count there."""
         self._synced = Histogram(
             "etcd_disk_wal_fsync_duration_seconds",
             "How long writing to the log took until it was durable.",
@@ -44,9 +48,11 @@ class StoreMetrics(Collector):
         self._store = store
 
     def collect(self) -> Iterable[Metric]:
-        """Nothing while the store does not run."""
+        """While the store does not run, only what does not need it."""
         if self._store is None:
             return
+        yield from _versions()
+        yield from _calls(self.calls)
         try:
             status = self._store.status()
         except errors.Stopped:
@@ -57,6 +63,41 @@ class StoreMetrics(Collector):
         yield GaugeMetricFamily("etcd_server_is_learner", "Whether it has no vote yet.", learner)
         for name, text, value in _counters(status):
             yield CounterMetricFamily(name, text, value)
+
+
+def _versions() -> Iterable[Metric]:
+    """Gauges that are 1; the label says it."""
+    for whose, version in (("server", VERSION), ("cluster", VERSION.rpartition(".")[0])):
+        label = f"{whose}_version"
+        gauge = GaugeMetricFamily(f"etcd_{label}", "Which release of etcd it is.", labels=[label])
+        gauge.add_metric([version], 1)
+        yield gauge
+
+
+def _calls(calls: ClientCalls) -> Iterable[Metric]:
+    """The names are those of github.com/grpc-ecosystem/go-grpc-prometheus, which etcd uses."""
+    labels = ["grpc_method", "grpc_service", "grpc_type"]
+    started = CounterMetricFamily("grpc_server_started", "Calls that came in.", labels=labels)
+    handled = CounterMetricFamily(
+        "grpc_server_handled", "Calls that ended, by how.", labels=["grpc_code", *labels]
+    )
+    for each in calls.methods.values():
+        values = [each.method, each.service, each.kind]
+        started.add_metric(values, each.started)
+        for status, count in {client_calls.OK: each.succeeded, **each.failures}.items():
+            handled.add_metric([_go_name(status), *values], count)
+    yield started
+    yield handled
+    for way, count in (("received", calls.received_bytes), ("sent", calls.sent_bytes)):
+        name = f"etcd_network_client_grpc_{way}_bytes"
+        yield CounterMetricFamily(name, f"Bytes of messages {way}, of clients.", count)
+
+
+def _go_name(status: str) -> str:
+    """INVALID_ARGUMENT is InvalidArgument there."""
+    if status == client_calls.CANCELLED:
+        return "Canceled"
+    return status if status == client_calls.OK else status.title().replace("_", "")
 
 
 def _gauges(status: StoreStatus) -> list[tuple[str, str, float]]:

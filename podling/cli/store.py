@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from podling import __version__
 from podling.cli.lazy_group import LazyGroup
-from podling.controlplane.store.etcd.version import VERSION
+from podling.controlplane.store.version import VERSION
 from podling.launcher.errors import LauncherError
 from podling.launcher.store.store_flags import CONFIGURATION, WITHOUT_EFFECT, StoreFlags
 from podling.launcher.store.store_settings import settings

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 import grpc.aio
 
+from podling.controlplane.store.client_calls import ClientCalls, MethodCalls
 from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.etcd.caller import ANYBODY, Caller
 from podling.controlplane.store.etcd.methods import Method
@@ -19,6 +20,7 @@ from podling.controlplane.store.etcd.methods import Method
 Context = grpc.aio.ServicerContext[Any, Any]
 Behavior = Callable[[Any, Context], Awaitable[Any]]
 CallerOf = Callable[[Context], Caller]
+Serialize = Callable[[Any], bytes]
 #: Generic in the library's stubs only.
 Bound: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -26,10 +28,12 @@ Bound: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 class GrpcAdapter(grpc.GenericRpcHandler):
     """Serves methods by path. One that a known service does not have is UNIMPLEMENTED."""
 
-    def __init__(self, methods: Mapping[str, Method], *, certificates: bool) -> None:
+    def __init__(
+        self, methods: Mapping[str, Method], calls: ClientCalls, *, certificates: bool
+    ) -> None:
         """`certificates`: callers have shown one, and it says who they are."""
         caller = _certified_caller if certificates else _caller
-        self._bound = {path: _bind(method, caller) for path, method in methods.items()}
+        self._bound = {path: _bind(method, calls, caller) for path, method in methods.items()}
         self._services = {_service_of(path) for path in methods}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Bound | None":
@@ -40,7 +44,7 @@ class GrpcAdapter(grpc.GenericRpcHandler):
         return bound
 
 
-def _bind(method: Method, caller_of: CallerOf) -> Bound:
+def _bind(method: Method, calls: ClientCalls, caller_of: CallerOf) -> Bound:
     """The library calls stream methods that are coroutines too: they write what they answer."""
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -48,40 +52,70 @@ def _bind(method: Method, caller_of: CallerOf) -> Bound:
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[method.streams_in, method.streams_out]
-    behavior = (_streaming if method.streams_out else _answering)(method, caller_of)
+    own = calls.of(method.path, streams_in=method.streams_in, streams_out=method.streams_out)
+    behavior = (_streaming if method.streams_out else _answering)(method, own, caller_of)
     bound: Bound = make(
         behavior,
         # Requests come as bytes: of what it cannot decode itself the library logs a traceback.
-        response_serializer=method.response.SerializeToString,
+        request_deserializer=_counted_in(calls),
+        response_serializer=_counted_out(calls, method.response.SerializeToString),
     )
     return bound
 
 
-def _answering(method: Method, caller_of: CallerOf) -> Behavior:
+def _counted_in(calls: ClientCalls) -> Callable[[bytes], bytes]:
+    def pass_on(data: bytes) -> bytes:
+        calls.received_bytes += len(data)
+        return data
+
+    return pass_on
+
+
+def _counted_out(calls: ClientCalls, serialize: Serialize) -> Serialize:
+    def encode(message: Any) -> bytes:
+        data = serialize(message)
+        calls.sent_bytes += len(data)
+        return data
+
+    return encode
+
+
+def _answering(method: Method, calls: MethodCalls, caller_of: CallerOf) -> Behavior:
     handler, decode = method.handler, method.decode
 
     async def answer(request: bytes, context: Context) -> Any:
+        calls.started += 1
         try:
-            return await handler(decode(request), caller_of(context))
-        except StoreError as error:
-            await _abort(context, error)
+            response = await handler(decode(request), caller_of(context))
+        except BaseException as error:
+            calls.failed(error)
+            if isinstance(error, StoreError):
+                await _abort(context, error)
+            raise
+        calls.succeeded += 1
+        return response
 
     return answer
 
 
-def _streaming(method: Method, caller_of: CallerOf) -> Behavior:
+def _streaming(method: Method, calls: MethodCalls, caller_of: CallerOf) -> Behavior:
     handler = method.handler
     decode: Callable[[Any], Any] = method.decode
     if method.streams_in:
         decode = partial(_decoded, method)
 
     async def answer(request: Any, context: Context) -> None:
+        calls.started += 1
         try:
             async with aclosing(handler(decode(request), caller_of(context))) as responses:
                 async for response in responses:
                     await context.write(response)
-        except StoreError as error:
-            await _abort(context, error)
+        except BaseException as error:
+            calls.failed(error)
+            if isinstance(error, StoreError):
+                await _abort(context, error)
+            raise
+        calls.succeeded += 1
 
     return answer
 

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from podling.aiokit import addresses
+from podling.controlplane.store.client_calls import ClientCalls
 from podling.controlplane.store.etcd import etcd_api, unix_socket
 from podling.controlplane.store.etcd.admission import MAX_CALLS
 from podling.controlplane.store.etcd.grpc_adapter import GrpcAdapter
@@ -47,8 +48,12 @@ class ListenerConfig:
 class GrpcListener:
     """A component; to be started after the store, on the loop that serves it."""
 
-    def __init__(self, config: ListenerConfig, store: Store) -> None:
+    def __init__(
+        self, config: ListenerConfig, store: Store, calls: ClientCalls | None = None
+    ) -> None:
+        """`calls` is what counts those that come, if anybody wants to know."""
         self._config = config
+        self.calls = calls or ClientCalls()
         self._store = store
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -67,7 +72,7 @@ class GrpcListener:
         methods = etcd_api.methods(store, writer, leader_timeout=config.leader_timeout)
         tls = config.tls
         named = tls is not None and tls.client_ca is not None and tls.names_users
-        adapter = GrpcAdapter(methods, certificates=named)
+        adapter = GrpcAdapter(methods, self.calls, certificates=named)
         server.add_generic_rpc_handlers((adapter,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self.port = _bind(server, config)

@@ -22,8 +22,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.server_certificate import ServerCertificate, renewing_context
-from podling.controlplane.store.etcd.version import STORAGE_VERSION, VERSION
 from podling.controlplane.store.store import Store
+from podling.controlplane.store.version import STORAGE_VERSION, VERSION
 
 log = logging.getLogger(__name__)
 

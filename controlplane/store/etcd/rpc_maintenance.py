@@ -11,8 +11,8 @@ from podling.controlplane.store import requests as rq
 from podling.controlplane.store.etcd.caller import Caller
 from podling.controlplane.store.etcd.callers_store import check_admin, check_known, identity_of
 from podling.controlplane.store.etcd.messages import ResponseWriter
-from podling.controlplane.store.etcd.version import STORAGE_VERSION, VERSION
 from podling.controlplane.store.store import Store
+from podling.controlplane.store.version import STORAGE_VERSION, VERSION
 
 PIECE_BYTES = 64 * 1024
 """Of a snapshot, in one message."""

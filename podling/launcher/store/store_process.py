@@ -22,6 +22,7 @@ from podling.controlplane.replica.peers.grpc_transport import GrpcTransport, Grp
 from podling.controlplane.replica.peers.peer_security import PeerTls
 from podling.controlplane.replica.transport import TransportError
 from podling.controlplane.store import initial_check
+from podling.controlplane.store.client_calls import ClientCalls
 from podling.controlplane.store.compactor import Compactor
 from podling.controlplane.store.config import StoreConfig
 from podling.controlplane.store.etcd.grpc_listener import GrpcListener, ListenerConfig
@@ -79,9 +80,10 @@ async def _serve(settings: StoreSettings) -> int:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     transport = _transport(settings, config, peer_tls)
-    server = _server(settings, config, transport, signer, registry, stop)
+    metrics = StoreMetrics(registry)
+    server = _server(settings, config, transport, signer, metrics, stop)
     transport.answering = initial_check.answering(server.store)
-    listeners = _listeners(settings, config, server, registry)
+    listeners = _listeners(settings, config, server, registry, metrics.calls)
     parts: list[Component] = [
         LoopLag(registry),
         AtOnce(server),
@@ -111,10 +113,9 @@ def _server(
     config: ReplicaConfig,
     transport: GrpcTransport,
     signer: Signer | None,
-    registry: CollectorRegistry,
+    metrics: StoreMetrics,
     stop: Stop,
 ) -> StoreServer:
-    metrics = StoreMetrics(registry)
     server = StoreServer(
         StoreServerConfig(config, _store_config(settings)),
         disk=OsDisk(metrics.synced),
@@ -155,6 +156,7 @@ def _listeners(
     config: ReplicaConfig,
     server: StoreServer,
     registry: CollectorRegistry,
+    calls: ClientCalls,
 ) -> list[Component]:
     """For clients, and for those who watch over the process."""
     certificate = store_certificates.for_clients(settings, system_wall_clock)
@@ -169,7 +171,7 @@ def _listeners(
             leader_timeout=3 * settings.election_timeout,
             stop_grace=REQUEST_SECONDS,
         )
-        found.append(GrpcListener(listener, server.store))
+        found.append(GrpcListener(listener, server.store, calls))
     for url in settings.listen_metrics:
         http = importlib.import_module(HTTP)
         config_there = http.HttpConfig(url.address, certificate if url.secure else None)

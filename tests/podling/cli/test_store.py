@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from podling.cli.main import main
-from podling.controlplane.store.etcd.version import VERSION
+from podling.controlplane.store.version import VERSION
 
 
 def refused(*arguments: str, environment: dict[str, str] | None = None) -> str:

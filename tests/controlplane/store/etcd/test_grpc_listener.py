@@ -32,6 +32,25 @@ async def test_every_response_has_a_whole_header(client: Client) -> None:
     assert header.raft_term >= 1
 
 
+async def test_calls_and_bytes_are_counted(client: Client, members: Members) -> None:
+    listener = members.servers[0].listener
+    assert listener is not None
+    counted, request = listener.calls, rpc_pb2.PutRequest(key=b"a", value=b"1")
+    response = await client.kv.Put(request)
+    await refusal(client.kv.Put(rpc_pb2.PutRequest()))
+    watch = client.watch.Watch()
+    await watch.write(rpc_pb2.WatchRequest(create_request={"key": b"a"}))
+    await watch.read()
+    watch.cancel()
+    calls = counted.methods
+    put, watched = calls["/etcdserverpb.KV/Put"], calls["/etcdserverpb.Watch/Watch"]
+    assert (put.started, put.succeeded, put.failures) == (2, 1, {"INVALID_ARGUMENT": 1})
+    assert counted.received_bytes > request.ByteSize()
+    assert counted.sent_bytes > response.ByteSize()
+    await until(lambda: watched.failures == {"CANCELLED": 1}, "the end of the watch is counted")
+    assert (watched.started, watched.succeeded) == (1, 0)
+
+
 async def test_a_burst_of_calls_is_served(client: Client) -> None:
     """The library would end some as CANCELLED as soon as a thousand wait for their turn."""
     request = rpc_pb2.RangeRequest(key=b"a", serializable=True)
