@@ -43,6 +43,7 @@ CHANNEL_OPTIONS = (
     # A peer whose machine is gone is noticed although it never says so.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),  # else 60 s, which count where a ping is on its way
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_http_proxy", 0),
 )
