@@ -73,6 +73,7 @@ PUTS = [
     ({"key": b"a", "lease": -5}, NO_LEASE),
     ({"key": b"z", "ignore_value": True}, NOT_FOUND),
     ({"key": b"z", "ignore_lease": True}, NOT_FOUND),
+    ({"key": b"z", "lease": 3, "ignore_value": True}, NO_LEASE),
     ({"key": b"a", "value": b"x" * 1_600_000}, TOO_LARGE),
     ({"key": b"x" * 1_600_000}, TOO_LARGE),
 ]
@@ -98,6 +99,7 @@ TRANSACTIONS = [
     (txn(put(ignore_value=True, value=b"1")), VALUE),
     (txn(put(ignore_lease=True, lease=1)), LEASE),
     (txn(put(b"z", ignore_value=True)), NOT_FOUND),
+    (txn(put(b"z", ignore_value=True, lease=3)), NOT_FOUND),
     (txn(put(b"y"), put(b"z", lease=99)), NO_LEASE),
     (txn(put(b"y"), read(revision=99)), FUTURE),
     (txn(read(revision=99)), FUTURE),
