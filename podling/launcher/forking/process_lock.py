@@ -30,15 +30,14 @@ def hold(path: Path, listener: int | None = None) -> int:
     Returns the descriptor, which is to be kept open. Raises AlreadyRunning.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while not _lock(descriptor, fcntl.LOCK_EX):
-            # It may be kept for a moment by somebody who looks whether it is held.
-            if not _lock(descriptor, fcntl.LOCK_SH):
-                raise AlreadyRunning(f"{path.stem} runs already: {path} is held")
-    except AlreadyRunning:
-        os.close(descriptor)
-        raise
-    os.ftruncate(descriptor, 0)
+    taken = False
+    while not taken:
+        if not _lock(descriptor, fcntl.LOCK_SH):
+            os.close(descriptor)
+            raise AlreadyRunning(f"{path.stem} runs already: {path} is held")
+        os.ftruncate(descriptor, 0)  # lest an earlier holder be taken for this one
+        # Those who look whether it is held may keep it for a moment.
+        taken = _lock(descriptor, fcntl.LOCK_EX)
     os.pwrite(descriptor, json.dumps(asdict(Holder(os.getpid(), listener))).encode(), 0)
     return descriptor
 

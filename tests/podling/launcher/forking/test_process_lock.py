@@ -44,18 +44,23 @@ def test_a_killed_process_holds_nothing(lock: Path) -> None:
     os.close(process_lock.hold(lock))
 
 
-def test_those_who_look_keep_nobody_from_taking_it(lock: Path) -> None:
+def test_those_who_look_keep_nobody_from_taking_it_and_never_see_who_had_it_before(
+    lock: Path,
+) -> None:
     done = threading.Event()
+    seen: list[process_lock.Holder | None] = []
 
     def look() -> None:
         while not done.is_set():
-            process_lock.holder(lock)
+            seen.append(process_lock.holder(lock))
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
         for _ in range(300):
+            lock.write_text('{"pid": 1, "listener": null}')
             os.close(process_lock.hold(lock))
     finally:
         done.set()
         looking.join()
+    assert set(seen) <= {None, process_lock.Holder(os.getpid(), None)}
