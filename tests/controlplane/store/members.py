@@ -20,7 +20,7 @@ from podling.controlplane.store.store_server import StoreServer, StoreServerConf
 from podling.controlplane.store.token_providers import Signer
 from podling.controlplane.wal.disk import OsDisk
 from tests.ports import free_ports
-from tests.waiting import until
+from tests.waiting import POLL_SECONDS, until
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
         except (errors.NoLeader, errors.Timeout):
             if loop.time() >= deadline:
                 raise
+            await asyncio.sleep(POLL_SECONDS)
 
 
 class Clock:
@@ -148,6 +149,7 @@ class Members:
         store = self.servers[0].store
         while (found := await store.lease_time_to_live(lease_id)).ttl < found.granted_ttl:
             assert loop.time() < deadline, f"nobody renews lease {lease_id:x}: {found}"
+            await asyncio.sleep(POLL_SECONDS)
 
     async def leader(self) -> StoreServer:
         async with asyncio.timeout(PATIENCE):
