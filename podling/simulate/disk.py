@@ -370,7 +370,7 @@ def _run_until_dead(job: Callable[[], None]) -> None:
     """Run what a process had under way, as far as it gets."""
     try:
         job()
-    except (PowerLost, OSError):
+    except (PowerLost, Exception):  # noqa: BLE001 - whatever it is, nobody is there to be told
         return
 
 

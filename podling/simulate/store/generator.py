@@ -22,6 +22,8 @@ ROLES = ("one", "two")
 """Each has at first one of them."""
 USERS_SHARE = 0.3
 """Runs in which it matters who asks."""
+ADDED_SHARE = 0.25
+"""How often what happens may happen to a member that was added."""
 WATCHES = 3
 """There from the beginning, each at another member."""
 
@@ -107,10 +109,14 @@ class _Maker:
 
     def who(self) -> int | str:
         """Any member, the leader as often as all others together."""
-        return "leader" if self._dice.random() < 0.4 else self._dice.choice(self._numbers)
+        return "leader" if self._dice.random() < 0.4 else self.member()
 
     def member(self) -> int:
-        return self._dice.choice(self._numbers)
+        return self._dice.choice(self.some())
+
+    def some(self) -> range:
+        """The first members, mostly; sometimes those, too, that may have been added since."""
+        return self._everybody if self._dice.random() < ADDED_SHARE else self._numbers
 
     def spare(self) -> int:
         """A member that is added."""
@@ -188,19 +194,24 @@ class _Maker:
 
     def change_users(self) -> "Made":
         """A change, and whom it concerns asks before every member has heard of it."""
-        changes = ["grant", "revoke", "grant-role", "revoke-role", *CHANGES]
+        often = ["grant", "revoke", "grant-role", "revoke-role", "change-password"]
+        changes = [*often, *often, *CHANGES]
         name = self._dice.choice(USERS)
         details = {
             "member": self.who(),
             "change": self._dice.choice(changes),
             "name": name,
             "role": self._dice.choice(ROLES),
-            "key": self._dice.choice(["*", "*", self.key()]),
+            "key": self._dice.choice(["*", "*", "*", self.key()]),
             "kind": self._dice.choice([0, 1, 2, 2]),
         }
         return [(0, "change_users", details)] + [
-            (self.seconds(0, 0.3), "get", {"member": self.who(), "key": self.key(), "user": name})
-            for _ in range(3)
+            (
+                self.seconds(0, 0.3),
+                "get",
+                {"member": self.member(), "key": self.key(), "user": name},
+            )
+            for _ in range(4)
         ]
 
     def log_in(self) -> "Made":
@@ -222,12 +233,12 @@ class _Maker:
     def crash_leader(self) -> "Made":
         details = {"member": "leader", "power": self._dice.random() < 0.6}
         made: Made = [(0, "crash", details)]
-        return made + [(self.seconds(0.1, 5), "restart", {"member": n}) for n in self._numbers]
+        return made + [self._restart(n) for n in self._everybody]
 
     def crash_all(self) -> "Made":
         """The power of the whole room."""
-        made: Made = [(0, "crash", {"member": n, "power": True}) for n in self._numbers]
-        return made + [self._restart(n) for n in self._numbers]
+        made: Made = [(0, "crash", {"member": n, "power": True}) for n in self._everybody]
+        return made + [self._restart(n) for n in self._everybody]
 
     def cut_power(self) -> "Made":
         member = self.member()
@@ -250,7 +261,7 @@ class _Maker:
 
     def partition(self) -> "Made":
         count = self._dice.randint(1, max(len(self._numbers) - 1, 1))
-        side = ",".join(map(str, sorted(self._dice.sample(self._numbers, count))))
+        side = ",".join(map(str, sorted(self._dice.sample(self.some(), count))))
         both_ways = self._dice.random() < 0.6
         return [(0, "partition", {"side": side, "both_ways": both_ways}), self._heal()]
 

@@ -234,7 +234,7 @@ class Member:
 
     def _may_end_by(self, error: BaseException) -> bool:
         """Whether that is what it is to end by, as things are."""
-        if isinstance(error, DataDirectoryError) and self.disk.is_damaged and not self.up:
+        if isinstance(error, DataDirectoryError) and self.disk.is_damaged:
             self._around.trace.note("damage-refused", self.name)
             return True
         return self.removed or (isinstance(error, OSError) and self.disk_failed)
