@@ -196,6 +196,22 @@ async def test_a_job_under_way_when_the_process_dies_got_somewhere_or_nowhere() 
     assert found == {b"old", b"new"}
 
 
+async def test_what_a_job_raises_when_the_process_dies_is_told_to_nobody() -> None:
+    ran = 0
+
+    def fail() -> None:
+        nonlocal ran
+        ran += 1
+        raise ValueError
+
+    for seed in range(20):
+        disk = new_disk(seed)
+        disk.start_worker("log").submit(fail, lambda error: None)
+        disk.crash()
+
+    assert 0 < ran < 20
+
+
 def test_a_seed_loses_the_same_again() -> None:
     def lose(seed: int) -> bytes:
         disk = new_disk(seed)
