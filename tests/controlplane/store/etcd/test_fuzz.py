@@ -170,6 +170,11 @@ async def _ended(method: Any, data: bytes) -> bool:
         except grpc.aio.AioRpcError as error:
             # What the library says of an exception in a handler.
             return not str(error.details()).startswith("Unexpected")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # The library's word for a call whose time was over before its request was written.
     return True
 
 
