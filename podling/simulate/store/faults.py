@@ -142,6 +142,7 @@ def flip_bit(world: "World", member: Target) -> None:
     """
     target = world.target(member)
     if target is not None and (damaged := target.disk.flip_any_bit()) is not None:
+        target.disk_damaged = True
         world.trace.note("damage", f"{damaged[0]} at byte {damaged[1]}")
 
 
@@ -149,7 +150,7 @@ def mend(world: "World", member: Target) -> None:
     """Its files are restored from a copy of its own, and it is started."""
     target = world.target(member)
     if target is not None:
-        target.disk.mend()
+        target.mend()
         target.start()
 
 
@@ -179,7 +180,7 @@ def end_faults(world: "World") -> None:
         member.disk.capacity = None
         member.disk.failing_syncs = 0
         member.disk.cut_after(None)
-        member.disk.mend()
+        member.mend()
         member.disk.latency = Delay(*world.schedule.settings.disk_latency)
         if member.loop is not None:
             member.loop.resume()

@@ -120,6 +120,8 @@ class Member:
         self.disk = MemoryDisk(dice, latency=Delay(*settings.disk_latency))
         self.disk_failed = False
         """Whether a fault of its disk was injected, so that it may end."""
+        self.disk_damaged = False
+        """Whether bits of its files were flipped, so that it may refuse them and end."""
         self.loop: VirtualLoop | None = None
         """None while it is down."""
         self.server: SimulatedServer | None = None
@@ -170,6 +172,11 @@ class Member:
             self.disk.crash()
         else:
             self.disk.kill()
+
+    def mend(self) -> None:
+        """Its files are restored from a copy of its own."""
+        self.disk.mend()
+        self.disk_damaged = False
 
     async def stop(self) -> None:
         """As SIGTERM does; to be run on its loop."""
@@ -234,7 +241,7 @@ class Member:
 
     def _may_end_by(self, error: BaseException) -> bool:
         """Whether that is what it is to end by, as things are."""
-        if isinstance(error, DataDirectoryError) and self.disk.is_damaged:
+        if isinstance(error, DataDirectoryError) and self.disk_damaged:
             self._around.trace.note("damage-refused", self.name)
             return True
         return self.removed or (isinstance(error, OSError) and self.disk_failed)
