@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from podling.aiokit import ids
+from podling.simulate.store.director import Outcome
 from podling.simulate.store.generator import generate
 from podling.simulate.store.planted import BUGS
 from podling.simulate.store.runs import run, summary
 from podling.simulate.store.schedule import Schedule, UnknownSchedule
 from podling.simulate.store.shrinking import shrink
-from podling.simulate.store.world import Outcome
 
 
 @click.group()

@@ -5,8 +5,8 @@ Around them stand a network, disks and clocks that misbehave, and clients that d
 
     schedule    what happens when: a list of events that can be saved, replayed and cut
     generator   makes one of a seed
-    world       carries it out; `member`, `clients` and what a schedule can name are its parts:
-                `faults`, `reconfiguring`, `administering`, `workload`
+    director    carries it out in a `world` of members and clients, by the verbs that a schedule can
+                name: `faults`, `reconfiguring`, `administering`, `workload`; `settling` ends it
     raft_invariants, committed_history, {lease,alarm,permission}_invariants: what must hold at every
                 moment; `rights` is a model of users for the last
     shrinking   makes a failing schedule short

@@ -2,19 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from podling.controlplane.store import auth_requests as auth
 from podling.controlplane.store import errors
 from podling.controlplane.store import requests as rq
 from podling.controlplane.store.auth_requests import PermissionType
 from podling.simulate.store.clients import ADMINISTRATOR, Lost, Unavailable, identify
-from podling.simulate.store.faults import Target
 from podling.simulate.store.member import Member, SimulatedServer
 from podling.simulate.store.rights import ROOT, Login
-
-if TYPE_CHECKING:
-    from podling.simulate.store.world import World
+from podling.simulate.store.world import Target, World
 
 ATTEMPTS = 20
 RETRY = 0.3
@@ -47,7 +44,7 @@ def password(name: str, number: int) -> bytes:
     return f"{name}-{number}".encode()
 
 
-def begin_users(world: "World", member: Target, names: str, roles: str) -> None:
+def begin_users(world: World, member: Target, names: str, roles: str) -> None:
     """Let there be an administrator and these users, each with a role of the same place in the
     list, and let it matter who asks."""
     requests: list[auth.AuthChange] = [
@@ -67,7 +64,7 @@ def begin_users(world: "World", member: Target, names: str, roles: str) -> None:
 
 
 def change_users(
-    world: "World", member: Target, change: str, name: str, role: str, key: str, kind: int
+    world: World, member: Target, change: str, name: str, role: str, key: str, kind: int
 ) -> None:
     """One of `CHANGES`."""
     target = world.target(member)
@@ -77,21 +74,21 @@ def change_users(
         world.spawn(_attempt(world, target, request), world.client())
 
 
-def log_in(world: "World", member: Target, name: str, number: int) -> None:
+def log_in(world: World, member: Target, name: str, number: int) -> None:
     """Get a token for a password that may be the right one; `name` asks with it from then on."""
     target = world.target(member)
     if target is not None:
         world.spawn(_log_in(world, target, name, password(name, number)), world.client())
 
 
-def disarm(world: "World", member: Target) -> None:
+def disarm(world: World, member: Target) -> None:
     """Make room, and take all alarms back."""
     target = world.target(member)
     if target is not None:
         world.spawn(make_room(world, target), world.client())
 
 
-async def make_room(world: "World", member: Member) -> None:
+async def make_room(world: World, member: Member) -> None:
     await world.clients.do("operator", member, rq.CompactionRequest(world.history.revision))
     try:
         await world.clients.ask(member, _disarm_all)
@@ -106,7 +103,7 @@ async def _disarm_all(server: SimulatedServer) -> None:
         await server.store.alarms.handle(request, user=await identify(server, ADMINISTRATOR))
 
 
-async def _insist(world: "World", member: Member, requests: list[auth.AuthChange]) -> None:
+async def _insist(world: World, member: Member, requests: list[auth.AuthChange]) -> None:
     """Ask for one after the other, at any member, until it is done or was done before."""
     members = list(world.members.values())
     for request in requests:
@@ -117,7 +114,7 @@ async def _insist(world: "World", member: Member, requests: list[auth.AuthChange
             await asyncio.sleep(RETRY)
 
 
-async def _attempt(world: "World", member: Member, request: auth.AuthChange) -> bool:
+async def _attempt(world: World, member: Member, request: auth.AuthChange) -> bool:
     """Whether it is known what came of it."""
     try:
         await world.clients.ask(member, lambda server: _change(server, request))
@@ -140,7 +137,7 @@ async def _change(server: SimulatedServer, request: auth.AuthChange) -> Any:
     return await store.change(request, user=who)
 
 
-async def _log_in(world: "World", member: Member, name: str, secret: bytes) -> None:
+async def _log_in(world: World, member: Member, name: str, secret: bytes) -> None:
     since = world.permissions.changes
     try:
         given = await world.clients.ask(

@@ -1,20 +1,14 @@
 """What goes wrong, each under the verb by which a schedule names it."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from podling.controlplane.store.errors import StoreError
 from podling.controlplane.store.store import Store
 from podling.simulate.network import Delay, Trouble
-
-if TYPE_CHECKING:
-    from podling.simulate.store.world import World
-
-#: `leader`, or the number of a member.
-Target = int | str
+from podling.simulate.store.world import Target, World
 
 
-def crash(world: "World", member: Target, *, power: bool, after: int = 0) -> None:
+def crash(world: World, member: Target, *, power: bool, after: int = 0) -> None:
     """Killed, or without power; at once, or after so many more callbacks on its loop."""
     target = world.target(member)
     if target is None or target.loop is None:
@@ -25,28 +19,28 @@ def crash(world: "World", member: Target, *, power: bool, after: int = 0) -> Non
         target.end(power=power)
 
 
-def cut_power(world: "World", member: Target, steps: int) -> None:
+def cut_power(world: World, member: Target, steps: int) -> None:
     """The power goes after so many more steps of its disk, in the middle of a write perhaps."""
     target = world.target(member)
     if target is not None and not target.down:
         target.disk.cut_after(steps)
 
 
-def restart(world: "World", member: Target) -> None:
+def restart(world: World, member: Target) -> None:
     """Start it, if it is down."""
     target = world.target(member)
     if target is not None and target.down:
         target.start()
 
 
-def stop(world: "World", member: Target) -> None:
+def stop(world: World, member: Target) -> None:
     """End it as SIGTERM does."""
     target = world.target(member)
     if target is not None and target.up and target.loop is not None:
         target.loop.create_task(target.stop(), name="stop")
 
 
-def pause(world: "World", member: Target, seconds: float) -> None:
+def pause(world: World, member: Target, seconds: float) -> None:
     """It does nothing for a while, as if stopped by SIGSTOP."""
     target = world.target(member)
     if target is not None and (loop := target.loop) is not None:
@@ -54,7 +48,7 @@ def pause(world: "World", member: Target, seconds: float) -> None:
         world.later(seconds, loop.resume)
 
 
-def drift(world: "World", member: Target, rate: float) -> None:
+def drift(world: World, member: Target, rate: float) -> None:
     """Its clock runs at another rate from now on."""
     target = world.target(member)
     if target is not None:
@@ -63,14 +57,14 @@ def drift(world: "World", member: Target, rate: float) -> None:
             target.loop.set_rate(rate)
 
 
-def isolate(world: "World", member: Target) -> None:
+def isolate(world: World, member: Target) -> None:
     """Cut it off from everybody."""
     target = world.target(member)
     if target is not None:
         world.network.isolate(target.number)
 
 
-def partition(world: "World", side: str, *, both_ways: bool) -> None:
+def partition(world: World, side: str, *, both_ways: bool) -> None:
     """Part the members `side` (such as `1,3`) from the others; or only what they send is lost."""
     inside = {int(number) for number in side.split(",")}
     for sender in sorted(inside):
@@ -80,39 +74,39 @@ def partition(world: "World", side: str, *, both_ways: bool) -> None:
                 world.network.cut(receiver, sender)
 
 
-def cut(world: "World", sender: int, receiver: int) -> None:
+def cut(world: World, sender: int, receiver: int) -> None:
     """One way between two members."""
     world.network.cut(sender, receiver)
 
 
-def heal(world: "World") -> None:
+def heal(world: World) -> None:
     """Open every way again."""
     world.network.heal()
 
 
-def trouble(world: "World", lost: float, doubled: float, late: float) -> None:
+def trouble(world: World, lost: float, doubled: float, late: float) -> None:
     """From now on messages are lost, doubled and overtaken to this share."""
     world.network.trouble = Trouble(lost, doubled, late)
 
 
-def slow_way(world: "World", sender: int, receiver: int, most: float) -> None:
+def slow_way(world: World, sender: int, receiver: int, most: float) -> None:
     """Messages on one way take up to so many seconds."""
     world.network.delays[sender, receiver] = Delay(0.0, most)
 
 
-def lose_answers(world: "World", share: float) -> None:
+def lose_answers(world: World, share: float) -> None:
     """Clients never hear of this share of what they ask."""
     world.clients.lost_answers = share
 
 
-def slow_disk(world: "World", member: Target, most: float) -> None:
+def slow_disk(world: World, member: Target, most: float) -> None:
     """Each job of its disk takes up to so many seconds."""
     target = world.target(member)
     if target is not None:
         target.disk.latency = Delay(0.0, most)
 
 
-def fail_sync(world: "World", member: Target) -> None:
+def fail_sync(world: World, member: Target) -> None:
     """Its next sync fails."""
     target = world.target(member)
     if target is not None:
@@ -120,7 +114,7 @@ def fail_sync(world: "World", member: Target) -> None:
         target.disk_failed = True
 
 
-def fill_disk(world: "World", member: Target, room: int) -> None:
+def fill_disk(world: World, member: Target, room: int) -> None:
     """Its disk has room for so many more bytes."""
     target = world.target(member)
     if target is not None:
@@ -128,14 +122,14 @@ def fill_disk(world: "World", member: Target, room: int) -> None:
         target.disk_failed = True
 
 
-def empty_disk(world: "World", member: Target) -> None:
+def empty_disk(world: World, member: Target) -> None:
     """Somebody has made room."""
     target = world.target(member)
     if target is not None:
         target.disk.capacity = None
 
 
-def flip_bit(world: "World", member: Target) -> None:
+def flip_bit(world: World, member: Target) -> None:
     """A bit of its files is not what was written there; noticed when it is read, at a start mostly.
 
     The member refuses to start then, or can do without what is damaged.
@@ -146,7 +140,7 @@ def flip_bit(world: "World", member: Target) -> None:
         world.trace.note("damage", f"{damaged[0]} at byte {damaged[1]}")
 
 
-def mend(world: "World", member: Target) -> None:
+def mend(world: World, member: Target) -> None:
     """Its files are restored from a copy of its own, and it is started."""
     target = world.target(member)
     if target is not None:
@@ -154,7 +148,7 @@ def mend(world: "World", member: Target) -> None:
         target.start()
 
 
-def transfer(world: "World", member: Target) -> None:
+def transfer(world: World, member: Target) -> None:
     """The leader is asked to hand over to a member."""
     target, leader = world.target(member), world.target("leader")
     if target is None or leader is None or leader.server is None or leader.loop is None:
@@ -170,7 +164,7 @@ async def _hand_over(store: Store, number: int) -> None:
         return
 
 
-def end_faults(world: "World") -> None:
+def end_faults(world: World) -> None:
     """Make everything good; who is down stays down."""
     heal(world)
     trouble(world, 0.0, 0.0, 0.0)

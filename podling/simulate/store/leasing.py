@@ -1,17 +1,14 @@
 """A client that holds a lease and lets it go."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from podling.controlplane.store import requests as rq
 from podling.simulate.store.member import Member
-
-if TYPE_CHECKING:
-    from podling.simulate.store.world import World
+from podling.simulate.store.world import World
 
 
 async def hold_lease(
-    world: "World", name: str, member: Member, number: int, ttl: int, key: bytes, keep: float
+    world: World, name: str, member: Member, number: int, ttl: int, key: bytes, keep: float
 ) -> None:
     """Grant it, put a key under it, renew it three times in its time-to-live, at any member that
     answers, for `keep` seconds; then leave it to expire."""

@@ -30,6 +30,10 @@ CLUSTER = 0xC1
 PUBLISH_RETRY = 0.5
 
 
+def url_of(number: int) -> str:
+    return f"http://member-{number}:2380"
+
+
 class ObservedMachine(StoreStateMachine):
     """The state machine, looked on."""
 

@@ -5,25 +5,21 @@ A member is added first and started then, as operators do it; one that was remov
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 from podling.controlplane.replica.errors import MemberExists, MembershipRefused, ReplicaError
 from podling.controlplane.replica.members.membership import Member as Listed
 from podling.controlplane.replica.members.membership import Membership
 from podling.controlplane.replica.replica import Replica
 from podling.simulate.store.clients import Lost, Unavailable
-from podling.simulate.store.faults import Target
-from podling.simulate.store.member import Member
-
-if TYPE_CHECKING:
-    from podling.simulate.store.world import World
+from podling.simulate.store.member import Member, url_of
+from podling.simulate.store.world import Target, World
 
 ATTEMPTS = 5
 RETRY = 0.5
 """Seconds until an operator tries again."""
 
 
-def add(world: "World", member: Target, number: int, *, learner: bool) -> None:
+def add(world: World, member: Target, number: int, *, learner: bool) -> None:
     """Ask a member to add another one, then start that."""
     listed = Listed("", (url_of(number),), learner=learner)
 
@@ -41,7 +37,7 @@ def add(world: "World", member: Target, number: int, *, learner: bool) -> None:
     _change(world, member, f"add {number}", change, start)
 
 
-def remove(world: "World", member: Target, number: Target) -> None:
+def remove(world: World, member: Target, number: Target) -> None:
     removed = world.target(number)
     if removed is None:
         return
@@ -54,18 +50,14 @@ def remove(world: "World", member: Target, number: Target) -> None:
     )
 
 
-def promote(world: "World", member: Target, number: int) -> None:
+def promote(world: World, member: Target, number: int) -> None:
     """Let a learner vote."""
     _change(world, member, f"promote {number}", lambda replica: replica.promote_member(number))
 
 
-def move(world: "World", member: Target, number: int, url: str) -> None:
+def move(world: World, member: Target, number: int, url: str) -> None:
     """A member is said to be reached elsewhere."""
     _change(world, member, f"move {number}", lambda replica: replica.update_member(number, (url,)))
-
-
-def url_of(number: int) -> str:
-    return f"http://member-{number}:2380"
 
 
 RECONFIGURING: Mapping[str, Callable[..., None]] = {
@@ -74,7 +66,7 @@ RECONFIGURING: Mapping[str, Callable[..., None]] = {
 
 
 def _change(
-    world: "World",
+    world: World,
     member: Target,
     what: str,
     change: Callable[[Replica], Awaitable[Membership]],
@@ -86,7 +78,7 @@ def _change(
 
 
 async def _insist(
-    world: "World",
+    world: World,
     member: Member,
     what: str,
     change: Callable[[Replica], Awaitable[Membership]],

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from podling.simulate.store.director import Director, Outcome
 from podling.simulate.store.member import Honest
 from podling.simulate.store.schedule import Schedule
-from podling.simulate.store.world import Outcome, World
 
 
 def run(schedule: Schedule, plant: Honest | None = None) -> Outcome:
     """Carry a schedule out, with a planted bug if asked for."""
     with quiet():
-        return World(schedule, plant).run()
+        return Director(schedule, plant).run()
 
 
 @contextmanager

@@ -8,8 +8,8 @@ the first.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from podling.simulate.store.director import Outcome
 from podling.simulate.store.schedule import Event, Schedule
-from podling.simulate.store.world import Outcome
 
 #: Carries a schedule out.
 Run = Callable[[Schedule], Outcome]

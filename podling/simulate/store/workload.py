@@ -1,46 +1,42 @@
 """What clients do, each under the verb by which a schedule names it."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from podling.controlplane.store import requests as rq
-from podling.simulate.store.faults import Target
 from podling.simulate.store.leasing import hold_lease
 from podling.simulate.store.rights import ROOT
 from podling.simulate.store.watching import Watching
-
-if TYPE_CHECKING:
-    from podling.simulate.store.world import World
+from podling.simulate.store.world import Target, World
 
 EVERYTHING = (b"\0", b"\0")
 
 
 def put(
-    world: "World", member: Target, key: str, value: str, user: str = ROOT, size: int = 0
+    world: World, member: Target, key: str, value: str, user: str = ROOT, size: int = 0
 ) -> None:
     """The value is made so many bytes long at least."""
     _ask(world, member, rq.PutRequest(key.encode(), value.ljust(size, ".").encode()), user)
 
 
-def get(world: "World", member: Target, key: str, user: str = ROOT) -> None:
+def get(world: World, member: Target, key: str, user: str = ROOT) -> None:
     """A linearizable read."""
     _ask(world, member, rq.RangeRequest(key.encode()), user)
 
 
-def peek(world: "World", member: Target, key: str, user: str = ROOT) -> None:
+def peek(world: World, member: Target, key: str, user: str = ROOT) -> None:
     """A read that is content with what the member happens to know."""
     _ask(world, member, rq.RangeRequest(key.encode(), serializable=True), user)
 
 
-def read_all(world: "World", member: Target, user: str = ROOT) -> None:
+def read_all(world: World, member: Target, user: str = ROOT) -> None:
     _ask(world, member, rq.RangeRequest(*EVERYTHING), user)
 
 
-def delete(world: "World", member: Target, key: str, user: str = ROOT) -> None:
+def delete(world: World, member: Target, key: str, user: str = ROOT) -> None:
     _ask(world, member, rq.DeleteRangeRequest(key.encode()), user)
 
 
-def swap(world: "World", member: Target, key: str, value: str) -> None:
+def swap(world: World, member: Target, key: str, value: str) -> None:
     """Read a key, then set it if nobody else has meanwhile."""
     target = world.target(member)
     if target is None:
@@ -61,7 +57,7 @@ def swap(world: "World", member: Target, key: str, value: str) -> None:
 
 
 def put_both(
-    world: "World", member: Target, first: str, second: str, value: str, user: str = ROOT
+    world: World, member: Target, first: str, second: str, value: str, user: str = ROOT
 ) -> None:
     """Two keys in one transaction, if the first exists."""
     keys = (first.encode(), second.encode())
@@ -71,13 +67,13 @@ def put_both(
     _ask(world, member, rq.TxnRequest([compare], success, failure), user)
 
 
-def compact(world: "World", member: Target, keep: int) -> None:
+def compact(world: World, member: Target, keep: int) -> None:
     """Forget all but the last `keep` revisions."""
     if world.history.revision > keep:
         _ask(world, member, rq.CompactionRequest(world.history.revision - keep))
 
 
-def lease(world: "World", member: Target, number: int, ttl: int, key: str, keep: float) -> None:
+def lease(world: World, member: Target, number: int, ttl: int, key: str, keep: float) -> None:
     """Grant a lease, attach a key, keep it alive for `keep` seconds, then leave it."""
     target = world.target(member)
     if target is not None:
@@ -85,12 +81,12 @@ def lease(world: "World", member: Target, number: int, ttl: int, key: str, keep:
         world.spawn(hold_lease(world, name, target, number, ttl, key.encode(), keep), name)
 
 
-def revoke(world: "World", member: Target, number: int) -> None:
+def revoke(world: World, member: Target, number: int) -> None:
     world.leases.revoked_by_client(number)
     _ask(world, member, rq.LeaseRevokeRequest(number))
 
 
-def watch(world: "World", member: Target, key: str, back: int) -> None:
+def watch(world: World, member: Target, key: str, back: int) -> None:
     """Watch a key (or `*`) from `back` revisions ago, or from now on if that is 0."""
     target = world.target(member)
     if target is None:
@@ -102,7 +98,7 @@ def watch(world: "World", member: Target, key: str, back: int) -> None:
     world.spawn(watching.run(list(world.members.values()), target), watching.name)
 
 
-def _ask(world: "World", member: Target, request: object, user: str = ROOT) -> None:
+def _ask(world: World, member: Target, request: object, user: str = ROOT) -> None:
     target = world.target(member)
     if target is not None:
         name = world.client()

@@ -2,11 +2,11 @@
 
 import pytest
 
+from podling.simulate.store.director import Outcome
 from podling.simulate.store.generator import generate
 from podling.simulate.store.planted import BUGS
 from podling.simulate.store.runs import run
 from podling.simulate.store.shrinking import shrink
-from podling.simulate.store.world import Outcome
 
 STEPS = 100
 

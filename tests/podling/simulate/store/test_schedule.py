@@ -2,9 +2,9 @@
 
 import pytest
 
+from podling.simulate.store.director import VERBS
 from podling.simulate.store.generator import generate
 from podling.simulate.store.schedule import Schedule, UnknownSchedule
-from podling.simulate.store.world import VERBS
 
 
 def test_what_is_saved_is_what_is_read() -> None:
