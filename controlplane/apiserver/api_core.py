@@ -153,7 +153,8 @@ class ApiCore:
         self.cache.stop_watches()
 
     async def withdraw(self) -> None:
-        """Send nobody here any more: this server is no longer an address of `kubernetes`."""
+        """Send nobody here any more: this server is not ready, and no address of `kubernetes`."""
+        self._stopping = True
         if self._announcer is not None:
             await self._announcer.stop()
 
@@ -186,7 +187,7 @@ class ApiCore:
         await self.cache.loaded.wait()
         self._tasks.spawn(self._bootstrap.run(), name="bootstrap")
         await self._bootstrap.done.wait()
-        if self._announcer is not None:
+        if self._announcer is not None and not self._stopping:
             await self._announcer.start()
 
     def _announced(self) -> bool:

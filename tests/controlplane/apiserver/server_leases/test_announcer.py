@@ -2,13 +2,16 @@
 
 import asyncio
 import functools
+import random
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from podling.aiokit.tasks import TaskSet
+from podling.controlplane.apiserver.api_core import ApiCore, World
 from podling.controlplane.apiserver.server_leases import lease_keys
 from podling.controlplane.apiserver.server_leases.lease_keys import Endpoint
 from podling.controlplane.apiserver.storage.interface import (
@@ -21,7 +24,15 @@ from podling.controlplane.apiserver.storage.interface import (
 )
 from podling.simulate.event_loop import VirtualTime
 from podling.simulate.memory_storage import MemoryStorage
-from tests.controlplane.apiserver.api import CONFIG, Api, Ids, running_api
+from tests.controlplane.apiserver.api import (
+    CONFIG,
+    NOW,
+    Api,
+    FakeNodeLogs,
+    Ids,
+    never,
+    running_api,
+)
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 LEASE, RENEWAL = 15, 10
@@ -310,13 +321,35 @@ async def test_a_store_that_takes_no_writes_can_still_be_read() -> None:
         assert await addresses(api) == []
 
 
+@on_virtual_time
+async def test_a_server_that_stops_before_the_cluster_is_there_is_never_told_of() -> None:
+    store = MemoryStorage()
+    full = FullStore(store)
+    world = World(lambda: NOW, Ids(), random.Random(1), CollectorRegistry(), FakeNodeLogs(), never)
+    core = ApiCore(at(A), full, world)
+    await core.start()
+    try:
+        await core.withdraw()
+        assert core.checks()["shutdown"], "nobody should be sent here any more"
+        full.is_full = False
+        await asyncio.sleep(RENEWAL)  # requests are still being finished
+        assert core.checks()["bootstrap"] == "", "the cluster is there now"
+        assert await keys(store) == []
+    finally:
+        await core.stop()
+
+
 class FullStore(Line):
-    """Takes no more."""
+    """Takes no more, until there is room again."""
+
+    is_full = True
 
     async def put(
         self, key: bytes, value: bytes, *, expected_revision: int, lease: int = 0
     ) -> WriteResult:
-        raise NoSpace("mvcc: database space exceeded")
+        if self.is_full:
+            raise NoSpace("mvcc: database space exceeded")
+        return await super().put(key, value, expected_revision=expected_revision, lease=lease)
 
 
 @pytest.mark.parametrize("endpoint", [A, Endpoint("fd00::1", 6443)])
