@@ -81,7 +81,7 @@ def _wanted(living: Collection[Endpoint], first: Object | None) -> dict[str, Obj
     for endpoint in sorted(set(living)):
         groups[_group(endpoint)].append(endpoint.address)
     if not groups:  # the last one stops
-        return {} if first is None else {SERVICE: {**first, "endpoints": []}}
+        return {} if first is None else {SERVICE: {"ports": [], **first, "endpoints": []}}
     kept = _group_of(first)
     main = kept if kept in groups else min(groups)
     return {

@@ -175,6 +175,15 @@ def after(writes: Iterable[Write], slices: Iterable[Object]) -> list[Object]:
     return list(there.values())
 
 
+def test_a_slice_that_somebody_has_left_without_ports_is_set_right() -> None:
+    bare = slice_of("kubernetes", ["10.0.0.1"], 6443)
+    del bare["ports"]
+    assert brief(plan(servers(A), [bare])) == ["Replace kubernetes 6443: 10.0.0.1"]
+
+    (last,) = plan([], [bare])
+    assert last.obj["endpoints"] == []
+
+
 def test_what_is_replaced_keeps_what_others_have_added_and_its_version() -> None:
     old = slice_of("kubernetes", ["10.0.0.1"], 6443)
     old["metadata"] |= {"labels": {"mine": "x"}, "annotations": {"a": "b"}}
