@@ -318,11 +318,11 @@ def _retention(flags: StoreFlags) -> float:
 def _initial_check(gates: str) -> bool:
     """What newer releases of etcd, and so kubeadm, have in place of a flag."""
     asked = False
-    for gate in gates.split(","):
-        name, _, value = gate.strip().partition("=")
-        if gate.strip() and (name != INITIAL_CHECK_GATE or value not in ("true", "false")):
+    for gate in filter(None, (part.strip() for part in gates.split(","))):
+        name, _, value = gate.partition("=")
+        if name != INITIAL_CHECK_GATE or value not in ("true", "false"):
             raise SettingsError(
-                f"--feature-gates: {gate.strip()!r} is not {INITIAL_CHECK_GATE}=true or =false; "
+                f"--feature-gates: {gate!r} is not {INITIAL_CHECK_GATE}=true or =false; "
                 "there is no other"
             )
         asked = value == "true"

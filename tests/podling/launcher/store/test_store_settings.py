@@ -89,6 +89,7 @@ def test_the_check_at_the_start_is_a_flag_or_a_feature_gate() -> None:
     assert not checked().initial_corrupt_check
     assert checked(initial_corrupt_check=True).initial_corrupt_check
     assert checked(feature_gates="InitialCorruptCheck=true").initial_corrupt_check
+    assert checked(feature_gates="InitialCorruptCheck=true,").initial_corrupt_check
     assert not checked(feature_gates="InitialCorruptCheck=false").initial_corrupt_check
 
 
