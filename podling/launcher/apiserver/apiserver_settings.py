@@ -149,21 +149,23 @@ def _files(
 
 
 def _advertised(flags: ApiServerFlags) -> str:
-    """Where the other parts of the cluster find this server."""
+    """Where the other parts of the cluster find this server, in the form that all servers tell."""
+    bound = ipaddress.ip_address(flags.bind_address)
     if flags.advertise_address:
         _check_address("advertise-address", flags.advertise_address)
-        if ipaddress.ip_address(flags.advertise_address).is_unspecified:
+        advertised = ipaddress.ip_address(flags.advertise_address)
+        if advertised.is_unspecified:
             raise SettingsError(
                 f"--advertise-address: nobody can connect to {flags.advertise_address}; name the "
                 "address that others use"
             )
-        return flags.advertise_address
-    if ipaddress.ip_address(flags.bind_address).is_unspecified:
+        return str(advertised)
+    if bound.is_unspecified:
         raise SettingsError(
             f"--advertise-address is required with --bind-address={flags.bind_address}: the "
             "cluster is told one address, not all"
         )
-    return flags.bind_address
+    return str(bound)
 
 
 def _check_range(flag: str, text: str) -> None:

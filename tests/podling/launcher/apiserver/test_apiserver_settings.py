@@ -50,6 +50,12 @@ def test_a_server_on_all_addresses_is_told_which_one_others_use() -> None:
     assert open_to_all.advertise_address == "10.0.0.1"
 
 
+@pytest.mark.parametrize("flag", ["advertise_address", "bind_address"])
+def test_an_address_is_told_as_the_other_servers_write_it(flag: str) -> None:
+    """Otherwise it would be told twice, and each of them would set right what this one says."""
+    assert checked(**{flag: "FD00:0::1"}).advertise_address == "fd00::1"
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
