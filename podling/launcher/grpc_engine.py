@@ -2,11 +2,8 @@
 
 The library's newer "event engine" has a pool of threads that take turns at it, and wake up to look
 for work for a while after each event. A message then goes through three of them before the event
-loop hears of it. The older way has one thread, which hands what it reads to the event loop.
-
-Three idle members of `podling store`: 260, 200 and 200 switches of threads a second with the event
-engine, 130, 110 and 100 without, and a tenth less processor time; a put of a lone client is through
-in nine tenths of the time. The library reads the choice once, when it is imported.
+loop hears of it. The older way has one thread, which hands what it reads to the event loop; what
+that saves is in docs/decisions/0015. The library reads the choice once, when it is imported.
 """
 
 import os
