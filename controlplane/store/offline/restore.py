@@ -12,6 +12,7 @@ from pathlib import Path
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.replica.members.bootstrap import cluster_id_of, member_id_of
 from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
+from podling.controlplane.replica.recovery import RESTORED_INDEX
 from podling.controlplane.store.machine.alarms import Alarms
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.offline import saved_snapshot
@@ -23,8 +24,8 @@ from podling.controlplane.wal.part_file import PART_SUFFIX
 from podling.controlplane.wal.segments import Identity
 from podling.controlplane.wal.snapshot_file import SnapshotPart
 
-_FIRST_INDEX, _FIRST_TERM = 1, 1
-"""Where the new cluster's log begins: everything restored counts as one entry."""
+_FIRST_TERM = 1
+"""Of the one entry that everything restored counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def restore(disk: Disk, request: RestoreRequest) -> Restored:
     part = request.data_dir.with_name(request.data_dir.name + PART_SUFFIX)
     _clear(disk, part)
     configuration = configuration_of(Membership(members))
-    _write(disk, part, identity, SnapshotMeta(_FIRST_INDEX, _FIRST_TERM, configuration), machine)
+    _write(disk, part, identity, SnapshotMeta(RESTORED_INDEX, _FIRST_TERM, configuration), machine)
     disk.rename(part, request.data_dir)
     keys = sum(1 for _ in machine.store.live_records())
     return Restored(identity, machine.store.revision, keys)

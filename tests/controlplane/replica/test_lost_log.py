@@ -1,15 +1,17 @@
-"""A log that has lost what was acknowledged: its member ends, and says what to do."""
+"""A log that has lost what was acknowledged, or is lost itself: its member says what to do."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from podling.controlplane.raft.messages import Heartbeat
 from podling.controlplane.replica.members.membership import Member
+from podling.controlplane.wal.errors import DataDirectoryError
 from podling.simulate.network import MemoryNetwork
 from tests.controlplane.replica.contract_transport import Recorder
-from tests.controlplane.replica.group import Group
+from tests.controlplane.replica.group import Group, memory_group
 from tests.waiting import until
 
 
@@ -32,3 +34,26 @@ async def test_a_member_whose_acknowledged_entries_are_gone_ends_with_a_clear_te
     (ended,) = [each for each in caplog.records if each.levelname == "CRITICAL"]
     assert "remove it from the cluster, and add it anew" in ended.getMessage()
     assert not ended.exc_info
+
+
+async def test_a_member_whose_log_is_gone_does_not_start_though_nobody_else_is_there(
+    tmp_path: Path,
+) -> None:
+    """Its snapshot says that it had one: it may have voted, and acknowledged what came later."""
+    async with memory_group(tmp_path, snapshot_count=10) as (group, _):
+        leader = await group.leader()
+        for number in range(30):
+            await leader.propose(b"%d" % number)
+        await group.equal()
+        await until(
+            lambda: all(each.status().snapshot_index > 1 for each in group.replicas.values()),
+            "all have a snapshot",
+            group.describe,
+        )
+        await group.stop()
+        shutil.rmtree(tmp_path / "replica-1" / "wal")
+
+        with pytest.raises(
+            DataDirectoryError, match=r"snapshot at entry [0-9]+, but no log\. Restore"
+        ):
+            await group.start(1)
