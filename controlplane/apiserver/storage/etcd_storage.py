@@ -113,7 +113,7 @@ class EtcdStorage:
         for member in others:
             try:
                 return await self._watch_at(member, start, end, after_revision)
-            except (Unavailable, TimeoutError):
+            except Unavailable:
                 self._endpoints.avoid(member)
         return await self._watch_at(last, start, end, after_revision)
 
@@ -125,11 +125,15 @@ class EtcdStorage:
             key=start, range_end=end, start_revision=after_revision + 1, prev_kv=True
         )
         try:
-            await watch.send(rpc_pb2.WatchRequest(create_request=create))
             async with asyncio.timeout(self._timeout):
+                await watch.send(rpc_pb2.WatchRequest(create_request=create))
                 await watch.created()
-        except BaseException:
+        except BaseException as error:
             await watch.close()
+            if isinstance(error, TimeoutError):
+                raise Unavailable(
+                    f"{member.address} did not begin the watch within {self._timeout:g} s"
+                ) from error
             raise
         return watch
 
@@ -167,6 +171,10 @@ class EtcdStorage:
                     break
         except Compacted as error:
             return error.compact_revision
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the store did not tell its oldest revision within {self._timeout:g} s"
+            ) from error
         finally:
             await watch.close()
         return FIRST_REVISION

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 
+import grpc
+import grpc.aio
 import pytest
 
 from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
@@ -135,5 +137,39 @@ async def test_a_member_that_hangs_keeps_nobody_from_reading(endpoint: str) -> N
         try:
             for _ in range(4):
                 await storage.get(b"a")
+        finally:
+            await storage.stop()
+
+
+async def _say_nothing(_requests: object, _context: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_watch_that_the_only_member_never_begins_is_unavailable() -> None:
+    """Who watches tries again then; of another error it would die."""
+    server = grpc.aio.server()
+    silent = {"Watch": grpc.stream_stream_rpc_method_handler(_say_nothing)}
+    service = grpc.method_handlers_generic_handler("etcdserverpb.Watch", silent)
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{port}"], timeout=0.1))
+    await storage.start()
+    try:
+        with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
+            await storage.watch(b"a", b"b", after_revision=1)
+    finally:
+        await storage.stop()
+        await server.stop(None)
+
+
+async def test_a_watch_is_unavailable_in_time_where_nobody_speaks_grpc() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        [_, port] = hung.getsockname()
+        storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{port}"], timeout=0.1))
+        await storage.start()
+        try:
+            with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
+                await storage.watch(b"a", b"b", after_revision=1)
         finally:
             await storage.stop()
