@@ -6,6 +6,11 @@ a core, hits both alike; but on the usual clock the deadlines pass meanwhile and
 answered. Here time is what the loop spends waiting with nothing to do, and hardly more: a turn of
 the loop counts for two milliseconds at most, however long it took.
 
+Whether what ended a wait came late or was only seen late cannot be told, so a wait that something
+ends counts no more than that either. Where other processes or threads speak up now and then,
+deadlines come much later than they say, and pytest's own time-out, which is by the wall, is what
+ends a test that hangs. So no upper bound of how long another process takes is tested on this loop.
+
 A folder's tests run on it if its `conftest.py` imports `pytest_asyncio_loop_factories` from here.
 What measures how late a loop is runs on the usual one.
 """
