@@ -196,6 +196,10 @@ class EtcdWatch:
             raise Unavailable(f"the watch is over: {error.details()}") from error
         except asyncio.InvalidStateError as error:
             raise Unavailable(f"the watch is over: {error}") from error
+        except asyncio.CancelledError:
+            if self._was_closed():
+                raise Unavailable("the watch is over: it was closed") from None
+            raise
 
     async def created(self) -> None:
         """Wait for the first answer. Raises Compacted."""
@@ -228,9 +232,7 @@ class EtcdWatch:
                 return None
             raise etcd_errors.to_storage_error(error, writing=False) from error
         except asyncio.CancelledError:
-            # Closing cancels the call, and so whoever reads it; their own task goes on.
-            task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
+            if self._was_closed():
                 return None
             raise
         if response is grpc.aio.EOF:
@@ -243,6 +245,11 @@ class EtcdWatch:
             raise Unavailable(f"the store ended the watch: {response.cancel_reason}")
         answer: rpc_pb2.WatchResponse = response
         return answer
+
+    def _was_closed(self) -> bool:
+        """Closing cancels the call, and so whoever reads or writes it; their own tasks go on."""
+        task = asyncio.current_task()
+        return self._closed and task is not None and not task.cancelling()
 
 
 def _kv(kv: kv_pb2.KeyValue) -> KeyValue:

@@ -6,14 +6,17 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
 import pytest
 
+from podling.aiokit.tasks import TaskSet
 from podling.controlplane.apiserver.storage.etcd_endpoints import EtcdConfig
-from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage
+from podling.controlplane.apiserver.storage.etcd_storage import EtcdStorage, EtcdWatch
 from podling.controlplane.apiserver.storage.interface import Unavailable
+from podling.controlplane.etcdpb import rpc_pb2, rpc_pb2_grpc
 from tests.contract.storage import PATIENCE, StorageContract
 from tests.controlplane.apiserver.api import CONFIG_MAPS, config_map, running_api
 from tests.ports import free_ports
@@ -141,26 +144,35 @@ async def test_a_member_that_hangs_keeps_nobody_from_reading(endpoint: str) -> N
             await storage.stop()
 
 
-async def _say_nothing(_requests: object, _context: object) -> None:
-    await asyncio.Event().wait()
+@asynccontextmanager
+async def silent_member() -> AsyncIterator[str]:
+    """The address of one that takes calls to watch, and neither reads nor answers."""
 
+    async def say_nothing(_requests: object, _context: object) -> None:
+        await asyncio.Event().wait()
 
-async def test_a_watch_that_the_only_member_never_begins_is_unavailable() -> None:
-    """Who watches tries again then; of another error it would die."""
     server = grpc.aio.server()
-    silent = {"Watch": grpc.stream_stream_rpc_method_handler(_say_nothing)}
+    silent = {"Watch": grpc.stream_stream_rpc_method_handler(say_nothing)}
     service = grpc.method_handlers_generic_handler("etcdserverpb.Watch", silent)
     server.add_generic_rpc_handlers((service,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{port}"], timeout=0.1))
-    await storage.start()
     try:
-        with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
-            await storage.watch(b"a", b"b", after_revision=1)
+        yield f"127.0.0.1:{port}"
     finally:
-        await storage.stop()
         await server.stop(None)
+
+
+async def test_a_watch_that_the_only_member_never_begins_is_unavailable() -> None:
+    """Who watches tries again then; of another error it would die."""
+    async with silent_member() as address:
+        storage = EtcdStorage(EtcdConfig([address], timeout=0.1))
+        await storage.start()
+        try:
+            with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
+                await storage.watch(b"a", b"b", after_revision=1)
+        finally:
+            await storage.stop()
 
 
 async def test_a_watch_is_unavailable_in_time_where_nobody_speaks_grpc() -> None:
@@ -173,3 +185,20 @@ async def test_a_watch_is_unavailable_in_time_where_nobody_speaks_grpc() -> None
                 await storage.watch(b"a", b"b", after_revision=1)
         finally:
             await storage.stop()
+
+
+async def test_who_writes_to_a_watch_while_it_is_closed_goes_on() -> None:
+    """The call is cancelled, and not the task of whoever asks it for progress."""
+    more_than_is_sent_unread = rpc_pb2.WatchCreateRequest(key=bytes(10_000_000))
+    async with silent_member() as address, grpc.aio.insecure_channel(address) as channel:
+        call = rpc_pb2_grpc.WatchStub(channel).Watch()
+        watch = EtcdWatch(call)
+        async with TaskSet("test") as tasks:
+            request = rpc_pb2.WatchRequest(create_request=more_than_is_sent_unread)
+            writing = tasks.spawn(watch.send(request), name="write")
+            await call.wait_for_connection()
+            await asyncio.sleep(0)
+            assert not writing.done()
+            await watch.close()
+            with pytest.raises(Unavailable, match="the watch is over: it was closed"):
+                await writing
