@@ -90,10 +90,10 @@ class InitialCheck:
         question = rpc_pb2.HashKVRequest(revision=own.hash_revision).SerializeToString()
         try:
             answer = await self._peers.ask(peer, question, ANSWER_SECONDS)
-        except NoAnswer as error:
+            theirs = rpc_pb2.HashKVResponse.FromString(answer)
+        except (NoAnswer, DecodeError) as error:
             log.warning("could not compare with member %x: %s", peer, error)
             return False
-        theirs = rpc_pb2.HashKVResponse.FromString(answer)
         if theirs.compact_revision != own.compact_revision:
             log.warning(
                 "could not compare with member %x: its history was compacted at revision %d, and "

@@ -127,3 +127,16 @@ async def test_one_that_is_not_there_at_all_costs_a_moment(members: Members) -> 
         link._urls[0] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(NoAnswer, match=r"not reached within 0\.1 s"):
             await members.transports[one].ask(two.replica.member_id, b"", 30, reach=0.1)
+
+
+async def test_what_cannot_be_read_is_no_answer(
+    members: Members, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, strange = await started(members, 2)
+
+    async def answer(_question: bytes) -> bytes:
+        return b"\xff"
+
+    members.transports[strange].answering = answer
+    await check(members, one)
+    assert f"could not compare with member {strange.replica.member_id:x}" in caplog.text
