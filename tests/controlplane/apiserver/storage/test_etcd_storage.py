@@ -163,28 +163,26 @@ async def silent_member() -> AsyncIterator[str]:
         await server.stop(None)
 
 
-async def test_a_watch_that_the_only_member_never_begins_is_unavailable() -> None:
-    """Who watches tries again then; of another error it would die."""
+async def no_watch_begins(address: str) -> None:
+    """It is found unavailable: who watches tries again then, and would die of another error."""
+    storage = EtcdStorage(EtcdConfig([address], timeout=0.1))
+    await storage.start()
+    try:
+        with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
+            await storage.watch(b"a", b"b", after_revision=1)
+    finally:
+        await storage.stop()
+
+
+async def test_the_only_member_may_be_too_busy_to_begin_a_watch() -> None:
     async with silent_member() as address:
-        storage = EtcdStorage(EtcdConfig([address], timeout=0.1))
-        await storage.start()
-        try:
-            with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
-                await storage.watch(b"a", b"b", after_revision=1)
-        finally:
-            await storage.stop()
+        await no_watch_begins(address)
 
 
-async def test_a_watch_is_unavailable_in_time_where_nobody_speaks_grpc() -> None:
+async def test_the_only_member_may_be_too_busy_to_shake_hands() -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung:
         [_, port] = hung.getsockname()
-        storage = EtcdStorage(EtcdConfig([f"127.0.0.1:{port}"], timeout=0.1))
-        await storage.start()
-        try:
-            with pytest.raises(Unavailable, match=r"did not begin the watch within 0\.1 s"):
-                await storage.watch(b"a", b"b", after_revision=1)
-        finally:
-            await storage.stop()
+        await no_watch_begins(f"127.0.0.1:{port}")
 
 
 async def test_who_writes_to_a_watch_while_it_is_closed_goes_on() -> None:
