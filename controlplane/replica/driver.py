@@ -68,7 +68,7 @@ class Listeners:
     """Whom a driver tells."""
 
     leader_changed: Callable[[], None]
-    """The role, the term or the leader is another."""
+    """The role, the term, the leader or `Driver.leads` is another."""
     applied: Callable[[], None]
     """Something was applied."""
     restored: Callable[[], None]

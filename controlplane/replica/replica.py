@@ -88,7 +88,9 @@ class Replica:
         Raises DataDirectoryError if the directory is in use, damaged, or another member's,
         MemberRemoved if this member was removed, and TransportError if it cannot listen.
         """
-        self._running = await Running.begin(self._config, self._around, self._roster, self._flushed)
+        self._running = await Running.begin(
+            self._config, self._around, self._roster, self._leader_changed
+        )
         receiver = PeerEvents(self._config, self._running, self._around)
         try:
             self._check_not_removed()
@@ -316,8 +318,8 @@ class Replica:
                 MemberRemoved(f"{self.name} was removed from the cluster, for good"),
             )
 
-    def _flushed(self) -> None:
-        """The driver has seen another role, term or leader: tell of it."""
+    def _leader_changed(self) -> None:
+        """What `Listeners.leader_changed` tells of: pass it on."""
         running = self._running
         if running is not None:
             node = running.node

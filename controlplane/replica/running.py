@@ -55,7 +55,7 @@ class Running:
         data_dir: DataDir,
         recovered: Recovered,
         roster: Roster,
-        on_flushed: Callable[[], None],
+        on_leader_changed: Callable[[], None],
     ) -> None:
         self._config = config
         self._around = around
@@ -97,7 +97,7 @@ class Running:
                 roster,
                 numbered_from,
             ),
-            Listeners(on_flushed, self._snapshot_if_due, self._restored, around.fatal),
+            Listeners(on_leader_changed, self._snapshot_if_due, self._restored, around.fatal),
         )
         self.driver.growth.state_size = self.snapshots.size(recovered.stored.snapshot)
         self._ticker: Ticker | None = None
@@ -109,7 +109,7 @@ class Running:
         config: ReplicaConfig,
         around: Surroundings,
         roster: Roster,
-        on_flushed: Callable[[], None],
+        on_leader_changed: Callable[[], None],
     ) -> Self:
         """Open and read the data directory; raises DataDirectoryError."""
         identity = Identity(config.cluster_id, config.member_id)
@@ -119,7 +119,7 @@ class Running:
         except BaseException:
             data_dir.close()
             raise
-        running = cls(config, around, data_dir, recovered, roster, on_flushed)
+        running = cls(config, around, data_dir, recovered, roster, on_leader_changed)
         try:
             loop = asyncio.get_running_loop()
             await run_job(running._log_worker, recovered.writer.open(), loop)
