@@ -79,25 +79,27 @@ class InitialCheck:
                 f"this member are not those of {names}. If those are right, remove this one, and "
                 "add a new one with an empty data directory"
             )
-        log.info("the keys at revision %d are those of the others, as far as they answered",
-                 own.hash_revision)  # fmt: skip
+        log.info(
+            "the keys at revision %d, compared with %d of %d other members, do not differ",
+            own.hash_revision, len(others) - differing.count(None), len(others),
+        )  # fmt: skip
 
     async def stop(self) -> None:
         """There is nothing to give back."""
 
-    async def _differs(self, own: rq.HashKVResponse, peer: int) -> bool:
-        """Whether it is known to."""
+    async def _differs(self, own: rq.HashKVResponse, peer: int) -> bool | None:
+        """None: they could not be compared, which has been said."""
         question = rpc_pb2.HashKVRequest(revision=own.hash_revision).SerializeToString()
         try:
             answer = await self._peers.ask(peer, question, ANSWER_SECONDS)
             theirs = rpc_pb2.HashKVResponse.FromString(answer)
         except (NoAnswer, DecodeError) as error:
             log.warning("could not compare with member %x: %s", peer, error)
-            return False
+            return None
         if theirs.compact_revision != own.compact_revision:
             log.warning(
                 "could not compare with member %x: its history was compacted at revision %d, and "
                 "here at %d", peer, theirs.compact_revision, own.compact_revision,
             )  # fmt: skip
-            return False
+            return None
         return theirs.hash != own.hash

@@ -35,7 +35,7 @@ async def test_members_that_agree_start(members: Members, caplog: pytest.LogCapt
     for server in await started(members):
         await check(members, server)
     assert "could not compare" not in caplog.text
-    assert "are those of the others" in caplog.text
+    assert "compared with 2 of 2 other members" in caplog.text
 
 
 async def test_one_that_differs_does_not(members: Members) -> None:
@@ -63,19 +63,21 @@ async def test_one_that_was_away_catches_up_first(
     await servers[0].store.put(rq.PutRequest(b"a", b"3"))
     away = await members.restart(away)
     await check(members, away)
-    assert "the keys at revision 4 are those of the others" in caplog.text
+    assert "the keys at revision 4, compared with 2 of 2 other members" in caplog.text
     assert "could not compare" not in caplog.text
 
 
 async def test_without_a_quorum_it_compares_what_it_has(
     members: Members, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     config = StoreConfig(min_lease_ttl=1, housekeeping_interval=0.05, request_timeout=0.5)
     one, *_ = servers = await started(members, config=config)
     for server in servers[1:]:
         await members.stop(server)
     await check(members, one)
     assert "UNAVAILABLE" in caplog.text
+    assert "compared with 0 of 2 other members" in caplog.text
 
 
 async def test_whom_it_cannot_compare_with_it_does_not_wait_for(
