@@ -11,9 +11,6 @@ from podling.controlplane.wal.data_dir import DataDir, Recovered
 from podling.controlplane.wal.errors import DataDirectoryError
 from podling.controlplane.wal.snapshot_file import SnapshotPart
 
-RESTORED_INDEX = 1
-"""The snapshot's, in a directory that was made from a saved one and has had no member yet."""
-
 
 def recover(config: ReplicaConfig, state_machine: StateMachine, data_dir: DataDir) -> Recovered:
     """Read the directory back, and the state machine's state with it.
@@ -23,9 +20,7 @@ def recover(config: ReplicaConfig, state_machine: StateMachine, data_dir: DataDi
     """
     new = is_new(data_dir)
     first = first_configuration(config, new=new)
-    has_log = bool(data_dir.disk.list_files(data_dir.log_path))
     recovered = data_dir.recover(StoredState(SnapshotMeta(configuration=first)))
-    _check_log(recovered.stored.snapshot, data_dir, has_log=has_log)
     _check_members(config, recovered, data_dir)
     if recovered.snapshot_path is None and new:
         save_members(data_dir, first)
@@ -62,20 +57,6 @@ def save_members(data_dir: DataDir, first: Configuration) -> None:
     for data in snapshot_file.encode(cluster_id, snapshot, ()):
         part.write(data)
     part.finish(cluster_id)
-
-
-def _check_log(snapshot: SnapshotMeta, data_dir: DataDir, *, has_log: bool) -> None:
-    """Without it a member has forgotten what it voted, and which entries it acknowledged.
-
-    One that is alone has promised nobody anything, and goes on as far as its snapshot does.
-    """
-    alone = len(snapshot.configuration.members) < 2
-    if snapshot.index > RESTORED_INDEX and not has_log and not alone:
-        raise DataDirectoryError(
-            f"data directory {data_dir.path} is incomplete: there is a snapshot at entry "
-            f"{snapshot.index}, but no log. Restore it from a copy of this member's own; if there "
-            "is none, remove the member from the cluster and add it anew"
-        )
 
 
 def _check_members(config: ReplicaConfig, recovered: Recovered, data_dir: DataDir) -> None:

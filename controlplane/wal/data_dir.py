@@ -25,6 +25,8 @@ _LOCK = "lock"
 IDENTITY = "member.json"
 DAMAGED_SUFFIX = ".damaged"
 """Of a snapshot that could not be read, where an older one could."""
+RESTORED_INDEX = 1
+"""The snapshot's, in a directory that was made from a saved one and has had no member yet."""
 _SNAPSHOTS_KEPT = 2
 """The newest, and one to fall back to; the log is kept from the older one on."""
 
@@ -137,6 +139,8 @@ class DataDir:
         last = max(snapshot.index, entries[-1].index if entries else 0)
         if last < contents.hard_state.commit:
             missing = f"the log with {last}, but {contents.hard_state.commit} were committed"
+        if not contents.segments and needs_log(snapshot):
+            missing = "but there is no log"
         if missing:
             unread = "".join(f"; {each} cannot be read" for each in damaged)
             raise DataDirectoryError(
@@ -196,6 +200,15 @@ class DataDir:
         if version < FORMAT:
             log.info("%s goes from format %d to %d", self.path, version, FORMAT)
             write_identity(self.disk, self.path, self.identity)
+
+
+def needs_log(snapshot: SnapshotMeta) -> bool:
+    """Whether a directory whose newest snapshot this is cannot be without a log.
+
+    Without it a member has forgotten what it voted, and which entries it acknowledged. One that is
+    alone has promised nobody anything, and goes on as far as its snapshot does.
+    """
+    return snapshot.index > RESTORED_INDEX and len(snapshot.configuration.members) > 1
 
 
 def write_identity(disk: Disk, directory: Path, identity: Identity) -> None:

@@ -135,9 +135,9 @@ def _check_complete(found: Inspection) -> None:
     """Whether the log goes on from the newest readable snapshot to what was committed."""
     entries, begun = found.log.entries, found.newest.index
     if not found.log.segments:
-        problem = Problem(
-            found.path / "wal", None, "there is no log", _NO_LOG_REMEDY, harmless=True
-        )
+        missed = data_dir.needs_log(found.newest)
+        remedy = LOG_REMEDY if missed else _NO_LOG_REMEDY
+        problem = Problem(found.path / "wal", None, "there is no log", remedy, harmless=not missed)
         found.problems.append(problem)
     if found.is_void:
         what = f"it does not go on from the snapshot at entry {begun}, which was taken over later"

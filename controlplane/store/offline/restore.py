@@ -12,13 +12,12 @@ from pathlib import Path
 from podling.controlplane.raft.messages import SnapshotMeta
 from podling.controlplane.replica.members.bootstrap import cluster_id_of, member_id_of
 from podling.controlplane.replica.members.membership import Member, Membership, configuration_of
-from podling.controlplane.replica.recovery import RESTORED_INDEX
 from podling.controlplane.store.machine.alarms import Alarms
 from podling.controlplane.store.machine.state_machine import StoreStateMachine
 from podling.controlplane.store.offline import saved_snapshot
 from podling.controlplane.store.offline.errors import OfflineError
 from podling.controlplane.wal import snapshot_file
-from podling.controlplane.wal.data_dir import DataDir
+from podling.controlplane.wal.data_dir import RESTORED_INDEX, DataDir
 from podling.controlplane.wal.disk import Disk
 from podling.controlplane.wal.part_file import PART_SUFFIX
 from podling.controlplane.wal.segments import Identity

@@ -54,6 +54,6 @@ async def test_a_member_whose_log_is_gone_does_not_start_though_nobody_else_is_t
         shutil.rmtree(tmp_path / "replica-1" / "wal")
 
         with pytest.raises(
-            DataDirectoryError, match=r"snapshot at entry [0-9]+, but no log\. Restore"
+            DataDirectoryError, match=r"entry [0-9]+, but there is no log\. Restore"
         ):
             await group.start(1)

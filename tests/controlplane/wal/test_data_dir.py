@@ -8,7 +8,7 @@ from podling.controlplane.raft.messages import Entry, EntryKind, HardState, Snap
 from podling.controlplane.raft.quorum import Configuration
 from podling.controlplane.raft.storage import first_start
 from podling.controlplane.wal import snapshot_file
-from podling.controlplane.wal.data_dir import DataDir, Recovered
+from podling.controlplane.wal.data_dir import RESTORED_INDEX, DataDir, Recovered, needs_log
 from podling.controlplane.wal.disk import OsDisk
 from podling.controlplane.wal.errors import Damaged, DataDirectoryError
 from podling.controlplane.wal.segments import Identity
@@ -167,9 +167,9 @@ def test_the_only_snapshot_being_damaged_is_an_error(data_dir: DataDir) -> None:
 def test_a_damaged_snapshot_without_which_too_much_is_missing_stays_where_it_is(
     data_dir: DataDir,
 ) -> None:
+    write_entries(data_dir.recover(FIRST), 9, 12)
     write_snapshot(data_dir, 0, b"the beginning")
     newer = write_snapshot(data_dir, 8, b"state")
-    write_entries(data_dir.recover(FIRST), 9, 12)
     intact = newer.read_bytes()
     newer.write_bytes(intact[:-1])
 
@@ -178,6 +178,24 @@ def test_a_damaged_snapshot_without_which_too_much_is_missing_stays_where_it_is(
     newer.write_bytes(intact)
 
     assert data_dir.recover(FIRST).snapshot_path == newer
+
+
+def test_a_snapshot_of_several_members_without_a_log_is_not_begun_from(data_dir: DataDir) -> None:
+    """A member had one, and may have voted, and acknowledged what came later."""
+    write_snapshot(data_dir, 2, b"state")
+
+    with pytest.raises(DataDirectoryError, match="ends with entry 2, but there is no log"):
+        data_dir.recover(FIRST)
+
+
+def test_a_directory_that_was_made_from_a_saved_snapshot_has_no_log_yet(data_dir: DataDir) -> None:
+    path = write_snapshot(data_dir, RESTORED_INDEX, b"state")
+
+    assert data_dir.recover(FIRST).snapshot_path == path
+
+
+def test_who_is_alone_goes_on_without_a_log() -> None:
+    assert not needs_log(SnapshotMeta(8, 1, Configuration(frozenset({1}))))
 
 
 def indexes(recovered: Recovered) -> list[int]:

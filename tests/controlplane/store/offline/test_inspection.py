@@ -137,6 +137,13 @@ def log_gone(path: Path) -> None:
         file.unlink()
 
 
+def log_and_snapshots_gone(path: Path) -> None:
+    """What is left cannot be told from what a first start has just made."""
+    log_gone(path)
+    for file in (path / "snapshots").iterdir():
+        file.unlink()
+
+
 def identity_missing(path: Path) -> None:
     (path / "member.json").unlink()
 
@@ -168,7 +175,8 @@ HARMS: dict[Callable[[Path], None], tuple[bool, str]] = {
     segment_empty: (False, "the segment does not begin with its record"),
     newest_snapshot_damaged: (True, "the checksum does not match"),
     all_snapshots_gone: (False, "but the log begins with"),
-    log_gone: (True, "there is no log"),
+    log_gone: (False, "there is no log"),
+    log_and_snapshots_gone: (True, "there is no log"),
     identity_missing: (False, "it is missing"),
     identity_newer: (False, "it was written by a newer version; upgrade this one"),
     identity_of_another: (False, "the log belongs to member a of cluster c1, not to member b"),
