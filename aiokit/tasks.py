@@ -21,8 +21,10 @@ class TaskSet:
     """The tasks of one owner.
 
     A task that ends with an exception is logged with its name, and reported to `on_death` if given
-    (a component passes what stops the process). Cancellation is not a death. `close()` cancels what
-    still runs and waits for it; used as an asynchronous context manager, leaving closes.
+    (a component passes what stops the process). To be cancelled is not a death; to end of a
+    cancellation that nobody asked this task for is one: gRPC raises such where a call has ended.
+    `close()` cancels what still runs and waits for it; used as an asynchronous context manager,
+    leaving closes.
     """
 
     def __init__(self, owner: str, on_death: OnDeath | None = None) -> None:
@@ -56,11 +58,15 @@ class TaskSet:
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.pop(task, None)
-        if task.cancelled():
-            return
-        error = task.exception()
+        error = _death(task)
         if error is None:
             return
         log.error("task %s died: %r", task.get_name(), error, exc_info=error)
         if self._on_death is not None:
             self._on_death(task.get_name(), error)
+
+
+def _death(task: "asyncio.Task[Any]") -> BaseException | None:
+    if not task.cancelled():
+        return task.exception()
+    return None if task.cancelling() else asyncio.CancelledError("nobody asked for it")

@@ -68,3 +68,14 @@ async def test_an_end_and_a_cancellation_are_no_deaths() -> None:
     tasks.spawn(forever(), name="cancelled").cancel()
     await tasks.close()
     assert deaths == []
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_death() -> None:
+    deaths: list[str] = []
+    tasks = TaskSet("owner", lambda name, _: deaths.append(name))
+
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    await asyncio.wait([tasks.spawn(work(), name="work")])
+    assert deaths == ["owner/work"]
