@@ -113,11 +113,6 @@ async def fill(store: Store, numbers: range, value_bytes: int) -> None:
             group.create_task(work(batches))
 
 
-async def snapshot_made(server: StoreServer, newer_than: int) -> None:
-    while server.replica.status().snapshot_index <= newer_than:
-        await asyncio.sleep(0.05)
-
-
 async def serve(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     server = build(options.folder)
@@ -140,14 +135,14 @@ async def life(server: StoreServer, probe: Probe, options: argparse.Namespace) -
     began = time.perf_counter()
     await fill(store, range(options.keys), options.value_bytes)
     probe.report(f"{options.keys} keys put", time.perf_counter() - began)
-    before, began = server.replica.status().snapshot_index, time.perf_counter()
+    began = time.perf_counter()
     overwrite = range(options.keys // 10)
     await fill(store, overwrite, options.value_bytes)
     probe.report("a tenth overwritten", time.perf_counter() - began)
     began = time.perf_counter()
     await store.compact(rq.CompactionRequest(store.revision, physical=True))
     probe.report("compacted", time.perf_counter() - began)
-    began = time.perf_counter()
+    before, began = server.replica.status().snapshot_index, time.perf_counter()
     while server.replica.status().snapshot_index <= before:
         await fill(store, overwrite, options.value_bytes)
     probe.report("overwritten until a snapshot was made", time.perf_counter() - began)
